@@ -1,0 +1,53 @@
+"""Three classes decide what happens after a failure: try again, never, or policy said no.
+
+Foreign exceptions are mapped to these at the edge. `hint` says what an operator can do now.
+"""
+
+from __future__ import annotations
+
+
+class EntrepotError(Exception):
+    """Root of everything Entrepot raises on purpose; `str(error)` is one clear sentence."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Retryable(EntrepotError):
+    """The same call may succeed later; `after_seconds` is the earliest useful moment, if known."""
+
+    def __init__(self, message: str, *, hint: str = "", after_seconds: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.after_seconds = after_seconds
+
+
+class Permanent(EntrepotError):
+    """The same call will fail for ever; somebody has to change the input or the configuration."""
+
+
+class Refused(EntrepotError):
+    """A rule said no (authentication, residency, a fence); nothing is broken."""
+
+
+class ConfigError(Permanent):
+    """A file, key or value that a person wrote is wrong; the message names the place and the next step."""
+
+
+class Untranslatable(Permanent):
+    """A raw fact that cannot become canonical; it turns into a letter and the fact stays.
+
+    `position` points into the input: a JSON pointer (`/lines/0/qty`), or `line 3, column 7` for text.
+    """
+
+    def __init__(self, message: str, *, position: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.position = position
+
+
+class StorageFull(Retryable):
+    """The disk, or the journal's disk budget, has no room; what was accepted is safe."""
+
+
+class StorageFailed(EntrepotError):
+    """The disk answered with an error or with wrong bytes: fail-stop, nothing more may be promised."""

@@ -1,0 +1,297 @@
+"""The Protocols that cross folder borders: adapters on one side, the centre on the other.
+
+The kernel implements `Intake`, `Lane` and `Checkpoints`; plug-ins implement the rest and are found
+through the entry point groups `entrepot.adapters` and `entrepot.hub`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from runtime.envelope import Envelope, Event, Ignored, Message, Receipt, Sealed
+
+# ---------------------------------------------------------------- translation
+
+
+class Translator(Protocol):
+    """Turns raw facts of one source into canonical events. Pure: same input, same output."""
+
+    @property
+    def version(self) -> str:
+        """Names the exact rules used, e.g. `acme-wms 3 (sha256:1f2e…)`; kept with every letter."""
+        ...
+
+    def key(self, body: bytes, content_type: str) -> str | None:
+        """The message's own idempotency key, or None. Never raises on foreign data."""
+        ...
+
+    def partition_key(self, envelope: Envelope) -> str | None:
+        """Best effort for a fact that failed: the key its successors share. None: unknown. Never raises."""
+        ...
+
+    def translate(self, envelope: Envelope) -> Sequence[Event | Ignored]:
+        """Raises `Untranslatable` with the reason and the position in the input."""
+        ...
+
+
+# ---------------------------------------------------------------- adapters: the foreign side
+
+
+class Intake(Protocol):
+    """The kernel's promise to a source: when `accept` returns, the bytes are committed and flushed."""
+
+    async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+        """All or none, in one transaction, one receipt each, in order.
+
+        Raises `Refused` (same key, other body), `StorageFull`, `StorageFailed`.
+        """
+        ...
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """An HTTP request before parsing; header names are lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    remote: str = ""
+    path: str = ""
+    query: str = ""
+
+
+class SourceContext(Struct, frozen=True, kw_only=True):
+    """What the kernel lends to a source while it runs."""
+
+    name: str
+    intake: Intake
+    secret: Callable[[str], bytes]
+    """Resolves `secret://name`; raises `ConfigError` when it is missing."""
+    directory: str
+    """Relative paths in settings are relative to this folder (where entrepot.toml lies)."""
+    log: Callable[..., None]
+    """`log(event, **fields)`: structured, redacted, rate-limited."""
+    now_us: Callable[[], int]
+
+
+class Source(Protocol):
+    """A configured source: either it answers HTTP (`authenticate`), or it fetches by itself (`run`), or both."""
+
+    def authenticate(self, request: Request) -> None:
+        """Return if the request may pass. Raises `Refused`. Constant time, on raw bytes, before any parsing."""
+        ...
+
+    async def run(self) -> None:
+        """Fetch until cancelled; return at once if there is nothing to fetch. Raising restarts it with back-off."""
+        ...
+
+
+class Adapter(Protocol):
+    """The object behind an `entrepot.adapters` entry point."""
+
+    name: str
+    settings: type[Struct]
+    """Adapter-specific keys of `[sources.<name>]`; bounds and defaults are part of the type."""
+    accepts_http: bool
+
+    def source(self, settings: Any, context: SourceContext) -> Source: ...
+
+    def check(self, settings: Any, *, loopback: bool) -> Sequence[str]:
+        """Problems a person should know before the start, as sentences; raises `ConfigError` for fatal ones."""
+        ...
+
+
+# ---------------------------------------------------------------- the hub: the centre's side
+
+
+class LaneHead(Struct, frozen=True, kw_only=True):
+    """Where one lane stands in the journal. Sequences are those of the hub stream; 0 means none yet."""
+
+    epoch: int
+    sealed: int
+    sealed_chain: bytes
+    acked: int
+    acked_chain: bytes
+    oldest: int
+    """First retained sealed row; `sealed + 1` when none is retained. Refill reaches back to here."""
+    fence: Fence | None = None
+
+
+class Fence(Struct, frozen=True, kw_only=True):
+    """Sending on a lane has stopped until a person decides."""
+
+    kind: str
+    """diverged, stale_self, hub_recreated, horizon, wrong_stream, policy or unreadable."""
+    reason: str
+    action: str
+    """What a person must do, as a sentence with the command."""
+    evidence: dict[str, str] = {}
+    since_us: int = 0
+
+
+class Lane(Protocol):
+    """The kernel's side of one lane: the uplink pulls from it and reports back. Never sees SQLite."""
+
+    name: str
+
+    async def head(self) -> LaneHead: ...
+
+    async def take(self, after: int, rows_max: int) -> Sequence[Sealed]:
+        """Sealed rows `after + 1 …`, clearing and sealing more as needed; empty when there is nothing to send.
+
+        Raises `Refused` when a row sealed under an older policy may no longer leave as it is.
+        """
+        ...
+
+    async def wait(self, after: int) -> None:
+        """Return when `take(after, …)` may give rows. May wake for nothing."""
+        ...
+
+    async def chain_at(self, seq: int) -> bytes | None:
+        """Chain hash of a retained row (or of the acked position); None when it is not retained."""
+        ...
+
+    async def acknowledge(self, through: int) -> None:
+        """The hub has stored everything up to and including `through`."""
+        ...
+
+    async def rewind(self, to: int, reason: str) -> None:
+        """The hub lost acknowledged rows after `to`: they are pending again. Records an incident."""
+        ...
+
+    async def fence(self, fence: Fence) -> None: ...
+
+    async def unfence(self, kind: str) -> None:
+        """Lift a fence of this kind, because what it waited for has been done at the hub."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """Signed statements waiting for the hub."""
+
+    async def pending(self) -> Sequence[tuple[int, bytes]]:
+        """(number, body) in order, oldest first, a bounded batch."""
+        ...
+
+    async def sent(self, number: int) -> None: ...
+
+    async def wait(self) -> None: ...
+
+
+class HubObserver(Protocol):
+    """What the link tells the kernel for status, metrics and alerts. Never blocks."""
+
+    def connected(self, server: str, version: str) -> None: ...
+    def disconnected(self, reason: str) -> None: ...
+    def lane(self, name: str, *, hub_last: int, notes: Sequence[str]) -> None:
+        """`notes`: weaker hub settings, as sentences (replicated, not synced; …)."""
+        ...
+
+    def log(self, event: str, **fields: Any) -> None: ...
+
+
+class Scope(Struct, frozen=True, kw_only=True):
+    """Who is speaking to the hub."""
+
+    region: str
+    environment: str
+    directory: str
+    """Relative paths in `[hub]` are relative to this folder."""
+    secret: Callable[[str], bytes]
+
+
+class HubRecord(Struct, frozen=True, kw_only=True):
+    """One message as the hub stores it."""
+
+    seq: int
+    subject: str
+    headers: dict[str, str]
+    """Names lower case; values as on the wire."""
+    data: bytes
+    time: str
+
+
+class StreamReport(Struct, frozen=True, kw_only=True):
+    """One stream in `topology show|apply`."""
+
+    stream: str
+    lane: str
+    exists: bool
+    messages: int = 0
+    first: int = 0
+    last: int = 0
+    changed: list[str] = []
+    notes: list[str] = []
+
+
+class HubLink(Protocol):
+    """A configured connection to the centre."""
+
+    async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
+        """Connect in the background and ship until cancelled. On cancellation: flush the window, then leave."""
+        ...
+
+    async def topology(self, lanes: Mapping[str, int], *, apply: bool) -> list[StreamReport]:
+        """Compare, and with `apply` create or mend, the region's streams; `lanes` maps a lane to the first
+        sequence its stream must be able to take (oldest retained row, or 1).
+
+        Raises `Refused` for a stream that belongs to another region, lane or environment; `Retryable` when away.
+        """
+        ...
+
+    def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:
+        """Stored messages first … last, from the leader, in order. For `adopt`."""
+        ...
+
+    async def last(self, lane: str) -> HubRecord | None:
+        """The stream's last message from its leader; None when the stream is empty. `Permanent` when missing."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LaneVerdict(Struct, frozen=True, kw_only=True):
+    """What the stand-alone reader found on one lane."""
+
+    lane: str
+    first: int
+    last: int
+    records: int
+    withheld: int
+    epochs: list[int]
+    chain: str
+    problems: list[str] = []
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """Result of `entrepot verify`."""
+
+    region: str
+    ok: bool
+    lanes: list[LaneVerdict]
+    checkpoints: int
+    problems: list[str] = []
+
+
+class Hub(Protocol):
+    """The object behind an `entrepot.hub` entry point."""
+
+    settings: type[Struct]
+
+    def link(self, settings: Any, scope: Scope) -> HubLink: ...
+
+    async def verify(
+        self,
+        settings: Any,
+        *,
+        region: str,
+        public_key: bytes,
+        directory: str,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Verdict:
+        """Read the hub's streams alone and check contiguity, chain and checkpoints.
+
+        `public_key`: raw Ed25519, 32 bytes. `progress(lane, done, total)`.
+        """
+        ...
