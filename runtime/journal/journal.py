@@ -1,0 +1,86 @@
+"""The journal as the rest of the kernel sees it: open it, change it, read it, close it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from runtime import clock
+from runtime.journal import lanes, meta
+from runtime.journal.lanes import LaneRow
+from runtime.journal.migrate import migrate
+from runtime.journal.names import Names
+from runtime.journal.store import Store
+from runtime.journal.writer import Writer
+
+T = TypeVar("T")
+FILE = "journal.db"
+
+
+class Journal:
+    """One SQLite file, one connection, one writer. `Writer.run` must be running for `write` to return."""
+
+    def __init__(self, directory: Path, observe: Callable[[float, int], None] = lambda seconds, changes: None) -> None:
+        self.directory = directory
+        self.path = directory / FILE
+        self.store = Store(self.path)
+        self.writer = Writer(self.store, observe)
+        self.names = Names()
+        self.region = ""
+        self.epoch = 1
+        self.lanes: dict[str, LaneRow] = {}
+        self.stopped_cleanly = True
+        self.is_new = True
+
+    async def open(
+        self, region: str, environment: str, lane_names: Sequence[str], names: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Lock, migrate, claim; `names` (kind → names) get their numbers now. Raises `Refused` (another process, region or newer schema), `StorageFailed`."""
+        self.region = region
+        self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        await self.store.open()
+        os.chmod(self.path, 0o640)
+        try:
+            await self.store.run(lambda c: self._open(c, environment, list(lane_names), names))
+        except BaseException:
+            await self.store.close()
+            raise
+
+    def _open(
+        self, connection: sqlite3.Connection, environment: str, lane_names: list[str], names: Mapping[str, Sequence[str]]
+    ) -> None:
+        migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        self.is_new = meta.get(connection, "born_us") is None
+        self.epoch = meta.claim(connection, self.region, environment, clock.now_us())
+        self.stopped_cleanly = bool(meta.number(connection, "clean", 1))
+        meta.put(connection, clean=0)
+        self.lanes = lanes.ensure(connection, lane_names)
+        for kind, known in names.items():
+            self.names.register(connection, kind, known)
+        connection.execute("COMMIT")
+        self.names.load(connection)
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Commit a change together with whatever else waits; see `Writer.write`."""
+        return await self.writer.write(change)
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a short query (≤ 5 ms) between two commits."""
+        return await self.store.run(query)
+
+    async def close(self) -> None:
+        """Commit what waits, note the orderly stop, close. After a failure: just close."""
+        await self.writer.stop()
+        if self.writer.failure is None:
+            await self.store.run(_note_clean_stop)
+        await self.store.close()
+
+
+def _note_clean_stop(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    meta.put(connection, clean=1)
+    connection.execute("COMMIT")

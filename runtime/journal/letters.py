@@ -1,0 +1,148 @@
+"""Dead letters: facts that could not be translated, why, and what waits behind them."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from msgspec import Struct
+
+from runtime.errors import Permanent, Untranslatable
+from runtime.journal.names import Names
+
+WHOLE_SOURCE = "*"
+
+
+class Letter(Struct, frozen=True, kw_only=True):
+    """One rejected message. Its raw fact stays in the journal."""
+
+    id: int
+    intake_seq: int
+    source: str
+    state: str
+    reason: str
+    position: str
+    hint: str
+    mapping: str
+    attempts: int
+    created_us: int
+    last_us: int
+    park_key: str | None = None
+
+
+_SELECT = """
+SELECT l.id, l.intake_seq, n.name, l.state, l.reason, l.position, l.hint, l.mapping, l.attempts, l.created_us,
+       l.last_us, l.park_key
+FROM letters l JOIN names n ON n.id = l.source"""
+
+
+def _letters(rows: sqlite3.Cursor) -> list[Letter]:
+    return [Letter(**dict(zip(Letter.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def write(
+    connection: sqlite3.Connection,
+    names: Names,
+    seq: int,
+    source: str,
+    error: Untranslatable,
+    *,
+    mapping: str,
+    now_us: int,
+    park_key: str | None,
+) -> None:
+    """Turn a fact into a letter; a second failure of the same fact counts an attempt and keeps the newest reason."""
+    connection.execute(
+        """INSERT INTO letters (intake_seq, source, state, reason, position, hint, mapping, attempts,
+                                created_us, last_us, park_key)
+           VALUES (?, ?, 'open', ?, ?, ?, ?, 1, ?, ?, ?)
+           ON CONFLICT (intake_seq) DO UPDATE SET
+               reason = excluded.reason, position = excluded.position, hint = excluded.hint,
+               mapping = excluded.mapping, attempts = attempts + 1, last_us = excluded.last_us""",
+        (
+            seq,
+            names.id(connection, "source", source),
+            str(error),
+            error.position,
+            error.hint,
+            mapping,
+            now_us,
+            now_us,
+            park_key,
+        ),
+    )
+
+
+def get(connection: sqlite3.Connection, number: int) -> Letter:
+    """Raises `Permanent` when there is no such letter."""
+    found = _letters(connection.execute(f"{_SELECT} WHERE l.id = ?", (number,)))
+    if not found:
+        raise Permanent(f"there is no letter {number}", hint="`entrepot letters list` shows those that wait")
+    return found[0]
+
+
+def page(connection: sqlite3.Connection, *, after: int = 0, rows_max: int = 100, state: str = "open") -> list[Letter]:
+    """Letters in order of their number, after a number."""
+    return _letters(
+        connection.execute(f"{_SELECT} WHERE l.id > ? AND l.state = ? ORDER BY l.id LIMIT ?", (after, state, rows_max))
+    )
+
+
+def counts(connection: sqlite3.Connection) -> dict[str, int]:
+    """Open letters per source."""
+    rows = connection.execute(
+        "SELECT n.name, count(*) FROM letters l JOIN names n ON n.id = l.source WHERE state = 'open' GROUP BY 1"
+    )
+    return dict(rows.fetchall())
+
+
+def holding(connection: sqlite3.Connection, source_id: int, keys: list[str], before: int, *, behind: int) -> int | None:
+    """The oldest letter, older than intake `before` and other than `behind`, that these keys must wait for."""
+    marks = ", ".join("?" * (len(keys) + 1))
+    number: int | None = connection.execute(
+        f"""SELECT min(id) FROM letters
+            WHERE source = ? AND park_key IN ({marks}) AND intake_seq < ? AND id <> ?""",
+        (source_id, WHOLE_SOURCE, *keys, before, behind),
+    ).fetchone()[0]
+    return number
+
+
+def park(connection: sqlite3.Connection, seq: int, letter: int) -> None:
+    """A fact waits, still pending, until its letter is settled."""
+    connection.execute("INSERT OR REPLACE INTO parked (intake_seq, letter) VALUES (?, ?)", (seq, letter))
+
+
+def parked(connection: sqlite3.Connection, letter: int, rows_max: int) -> list[int]:
+    """Facts that wait for this letter, in order of acceptance."""
+    rows = connection.execute(
+        "SELECT intake_seq FROM parked WHERE letter = ? ORDER BY intake_seq LIMIT ?", (letter, rows_max)
+    )
+    return [row[0] for row in rows]
+
+
+def unpark(connection: sqlite3.Connection, seqs: list[int]) -> None:
+    """These facts wait no longer."""
+    connection.executemany("DELETE FROM parked WHERE intake_seq = ?", [(seq,) for seq in seqs])
+
+
+def drain(connection: sqlite3.Connection, number: int) -> None:
+    """The fact has been translated after all; it holds its key until those behind it have gone."""
+    connection.execute("UPDATE letters SET state = 'draining' WHERE id = ?", (number,))
+
+
+def finish(connection: sqlite3.Connection, number: int) -> None:
+    """Nobody waits any more: a translated letter goes, a released one no longer holds its key."""
+    connection.execute("DELETE FROM letters WHERE id = ? AND state = 'draining'", (number,))
+    connection.execute("UPDATE letters SET park_key = NULL WHERE id = ?", (number,))
+
+
+def of_fact(connection: sqlite3.Connection, intake_seq: int) -> int | None:
+    """The letter of a fact, if it became one."""
+    row = connection.execute("SELECT id FROM letters WHERE intake_seq = ?", (intake_seq,)).fetchone()
+    return None if row is None else row[0]
+
+
+def discard(connection: sqlite3.Connection, number: int, now_us: int) -> None:
+    """A person decided that this fact says nothing; it stays counted as a dead letter."""
+    connection.execute(
+        "UPDATE letters SET state = 'discarded', last_us = ?, park_key = NULL WHERE id = ?", (now_us, number)
+    )

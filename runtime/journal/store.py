@@ -1,0 +1,112 @@
+"""The one connection to the journal file, on its own thread, and the guard against a second process.
+
+Nothing else opens the file: SQLite's own lock is dropped when a process opens and closes it (7-faults).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from runtime.errors import EntrepotError, Refused, StorageFailed, StorageFull
+
+T = TypeVar("T")
+CACHE_KIB = 8_192
+WAL_PAGES = 2_000
+_SETTINGS = (
+    "locking_mode=EXCLUSIVE",  # before the first WAL access: no shared memory, no second connection
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "mmap_size=0",
+    "cell_size_check=ON",
+    "foreign_keys=OFF",
+    "temp_store=MEMORY",
+    f"cache_size=-{CACHE_KIB}",
+    f"wal_autocheckpoint={WAL_PAGES}",
+)
+
+
+def describe(error: sqlite3.Error) -> EntrepotError:
+    """Full is worth waiting for; anything else the disk says ends every promise."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name == "SQLITE_FULL":
+        return StorageFull("the disk is full", hint="free space on the journal's disk; the agent resumes alone")
+    return StorageFailed(
+        f"the journal's disk answered {name or type(error).__name__}: {error}",
+        hint="check the disk (dmesg, SMART); on restart the journal is read again from what was flushed",
+    )
+
+
+class Store:
+    """Runs functions on the journal's connection, one at a time, in order of arrival."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: aiosqlite.Connection | None = None
+        self._lock: int | None = None
+
+    async def open(self) -> None:
+        """Take the lock, open the file, apply the settings. Raises `Refused`, `StorageFailed`."""
+        self._lock = _take_lock(self.path.with_suffix(".lock"))
+        try:
+            connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
+            self._connection = connection
+            await self.run(_configure)
+        except sqlite3.Error as error:
+            await self.close()
+            raise describe(error) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run on the journal's thread. aiosqlite has no public call for a whole function: see decision 0002.
+
+        Raises `StorageFull`, `StorageFailed`, and what `function` raises.
+        """
+        if self._connection is None:
+            raise StorageFailed("the journal is closed")
+        connection = self._connection
+        try:
+            return await connection._execute(lambda: function(connection._conn))  # noqa: SLF001
+        except sqlite3.Error as error:
+            raise describe(error) from error
+
+    async def close(self) -> None:
+        """Close the file and give the lock back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _take_lock(path: Path) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.pread(handle, 32, 0).decode(errors="replace").strip()
+        os.close(handle)
+        raise Refused(
+            f"another process{f' (pid {owner})' if owner else ''} has this journal open: {path.with_suffix('.db')}",
+            hint="stop the other agent, or give this one its own data_dir; two agents must never share a journal",
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    for setting in _SETTINGS:
+        connection.execute(f"PRAGMA {setting}")
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if mode != "wal":
+        raise StorageFailed(f"the journal's file system does not support WAL (mode {mode!r})")

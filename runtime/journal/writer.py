@@ -1,0 +1,131 @@
+"""Group commit: every change that waits is made in one transaction, with one flush, in order of arrival.
+
+A change is a function of the connection and may run twice: if one of a group fails, the group is
+rolled back and each runs alone, so that only the guilty one fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import anyio
+
+from runtime import clock
+from runtime.errors import StorageFailed
+from runtime.journal.store import Store, describe
+
+T = TypeVar("T")
+Change = Callable[[sqlite3.Connection], Any]
+GROUP_CHANGES_MAX = 256
+"""Changes in one commit: bounds how long one caller waits for the others."""
+
+
+class Writer:
+    """The only one that commits. Callers await a future; the writer is never cancelled inside a commit."""
+
+    def __init__(self, store: Store, observe: Callable[[float, int], None] = lambda seconds, changes: None) -> None:
+        self._store = store
+        self._observe = observe
+        self._waiting: deque[tuple[Change, asyncio.Future[Any]]] = deque()
+        self._wake = asyncio.Event()
+        self._failure: Exception | None = None
+        self._closing = False
+        self.committed_at = clock.monotonic()
+        """When the last commit ended; the watchdog is fed from it."""
+
+    @property
+    def failure(self) -> Exception | None:
+        """What stopped the writer for good, if anything."""
+        return self._failure
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `change` returned, once it is committed and flushed.
+
+        Raises `StorageFull` (nothing was written), `StorageFailed` (nothing more will be), or what `change` raises.
+        """
+        if self._failure is not None or self._closing:
+            raise StorageFailed("the journal takes no more writes", hint="see the first error in the log")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, future))
+        self._wake.set()
+        return await future
+
+    async def run(self) -> None:
+        """Commit groups until `stop`; raises `StorageFailed` when the disk can no longer be trusted."""
+        while not (self._closing and not self._waiting):
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._commit_group()
+
+    async def stop(self) -> None:
+        """Take no more changes; `run` returns when those that wait are committed."""
+        self._closing = True
+        self._wake.set()
+
+    async def _commit_group(self) -> None:
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_CHANGES_MAX))]
+        started = clock.monotonic()
+        with anyio.CancelScope(shield=True):
+            try:
+                outcomes = await self._store.run(lambda connection: _apply(connection, [c for c, _ in group]))
+            except Exception as error:
+                outcomes = [error] * len(group)
+        self.committed_at = clock.monotonic()
+        self._observe(self.committed_at - started, len(group))
+        for (_, future), outcome in zip(group, outcomes, strict=True):
+            _settle(future, outcome)
+        fatal = next((o for o in outcomes if isinstance(o, StorageFailed)), None)
+        if fatal is not None:
+            self._fail(fatal)
+            raise fatal
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        while self._waiting:
+            _settle(self._waiting.popleft()[1], error)
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _apply(connection: sqlite3.Connection, changes: list[Change]) -> list[Any]:
+    try:
+        return _transaction(connection, changes)
+    except Exception as error:
+        if len(changes) == 1:
+            return [_mapped(error)]
+    return [_alone(connection, change) for change in changes]
+
+
+def _alone(connection: sqlite3.Connection, change: Change) -> Any:
+    try:
+        return _transaction(connection, [change])[0]
+    except Exception as error:
+        return _mapped(error)
+
+
+def _transaction(connection: sqlite3.Connection, changes: list[Change]) -> list[Any]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        results = [change(connection) for change in changes]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _mapped(error: Exception) -> Exception:
+    return describe(error) if isinstance(error, sqlite3.Error) else error
