@@ -1,0 +1,96 @@
+"""The region's keys: an Ed25519 signing key and a commitment key, born on the first start, never sent anywhere."""
+
+from __future__ import annotations
+
+import base64
+import os
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from runtime.envelope import Signed
+from runtime.errors import Permanent
+from runtime.record import signing_input
+
+SIGNING_FILE = "signing.key"
+PUBLIC_FILE = "signing.pub"
+COMMITMENT_FILE = "commitment.key"
+
+
+class Identity:
+    """Signs statements in the region's name."""
+
+    def __init__(self, signing: Ed25519PrivateKey, commitment: bytes) -> None:
+        self._signing = signing
+        self.commitment_key = commitment
+        self.public_key = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.key_id = sha256(self.public_key).hexdigest()[:16]
+
+    def sign(self, kind: str, statement: str) -> bytes:
+        """The JSON of an `envelope.Signed`; `kind` is `checkpoint` or `epoch`."""
+        signature = self._signing.sign(signing_input(kind, statement))
+        signed = Signed(
+            statement=statement, key_id=self.key_id, signature=base64.b64encode(signature).decode()
+        )
+        return msgspec.json.encode(signed)
+
+
+def load_or_create(directory: Path, *, journal_is_new: bool) -> Identity:
+    """Read the keys, or make them if the journal is new. Raises `Permanent` when an old journal lost its keys."""
+    signing_path, commitment_path = directory / SIGNING_FILE, directory / COMMITMENT_FILE
+    if not signing_path.exists() and not commitment_path.exists():
+        if not journal_is_new:
+            raise Permanent(
+                f"the region's signing key is missing: {signing_path}",
+                hint="restore the identity folder from the backup; a new key would make every checkpoint unverifiable",
+            )
+        _create(directory)
+    try:
+        signing = Ed25519PrivateKey.from_private_bytes(signing_path.read_bytes())
+        commitment = commitment_path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise Permanent(
+            f"the region's keys in {directory} cannot be read ({type(error).__name__})",
+            hint="restore the identity folder from the backup",
+        ) from error
+    return Identity(signing, commitment)
+
+
+def _create(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = Ed25519PrivateKey.generate()
+    _write(directory / COMMITMENT_FILE, os.urandom(32), 0o600)
+    _write(directory / PUBLIC_FILE, base64.b64encode(key.public_key().public_bytes_raw()) + b"\n", 0o644)
+    _write(directory / SIGNING_FILE, key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()), 0o600)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    temporary = path.with_suffix(path.suffix + ".new")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def parse_public_key(text: str) -> bytes:
+    """32 raw bytes from base64 or hex text. Raises `Permanent`."""
+    text = text.strip()
+    for decode in (bytes.fromhex, lambda t: base64.b64decode(t, validate=True)):
+        try:
+            key = decode(text)
+        except ValueError:
+            continue
+        if len(key) == 32:
+            return key
+    raise Permanent("this is no Ed25519 public key (32 bytes as base64 or hex)")

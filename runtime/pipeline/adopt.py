@@ -1,0 +1,193 @@
+"""`adopt`: a person has decided that this journal goes on where the hub's stream stands (3-uplink, 4).
+
+What the hub has is marked as delivered, what it lacks is sealed anew, and a signed epoch record says that it happened.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from runtime import clock, record
+from runtime.envelope import EpochRecord
+from runtime.errors import Refused
+from runtime.identity import Identity
+from runtime.journal import books, lanes, meta, outbox
+from runtime.journal.journal import Journal
+from runtime.journal.lanes import LaneRow
+from runtime.pipeline.lane import note_incident
+from runtime.ports import HubLink, HubRecord
+
+FORMAT = 1
+
+
+class Found(Struct, frozen=True):
+    """An event that stands at the hub: its origin, and the proof that it is ours and not another timeline's."""
+
+    epoch: int
+    intake_seq: int
+    output: int
+    kind: int
+    proof: str
+
+
+class Position(Struct, frozen=True):
+    """Where the hub's stream of one lane stands, and from where on it differs from the journal."""
+
+    lane: str
+    common: int
+    last: int
+    chain: bytes
+    found: Sequence[Found]
+
+
+class Adopted(Struct, frozen=True, kw_only=True):
+    """Report for one lane."""
+
+    lane: str
+    epoch: int
+    hub_last: int
+    common: int
+    found_at_hub: int
+    sealed_anew: int
+
+
+async def read_position(link: HubLink, journal: Journal, lane: LaneRow) -> Position:
+    """Compare one lane with the hub's leader. Raises `Retryable` when the hub is away, `Permanent` without stream."""
+    last = await link.last(lane.name)
+    if last is None:
+        return Position(lane.name, 0, 0, record.GENESIS, [])
+    common = await _common(link, journal, lane, last.seq)
+    found = [f async for r in link.read(lane.name, common + 1, last.seq) if (f := found_in(r)) is not None]
+    chain = last.headers.get(record.CHAIN_HEADER, "")
+    if len(chain) != 2 * len(record.GENESIS):
+        raise Refused(
+            f"the last message of {record.stream_name(journal.region, lane.name)} was not written by a region",
+            hint="something else publishes on this region's subjects: stop it and ask the central team",
+        )
+    return Position(lane.name, common, last.seq, bytes.fromhex(chain), found)
+
+
+async def _common(link: HubLink, journal: Journal, lane: LaneRow, last: int) -> int:
+    """The last sequence at which both chains are equal: equal at n means equal before n, so halve the distance."""
+    low, high = min(lane.oldest - 1, last), min(lane.sealed, last)
+    while low < high:
+        middle = (low + high + 1) // 2
+        ours = await journal.read(lambda connection, seq=middle: outbox.chain_at(connection, lane, seq))
+        theirs = [r async for r in link.read(lane.name, middle, middle)]
+        same = ours is not None and bool(theirs) and theirs[0].headers.get(record.CHAIN_HEADER) == ours.hex()
+        low, high = (middle, high) if same else (low, middle - 1)
+    return low
+
+
+def found_in(stored: HubRecord) -> Found | None:
+    """What a stored message says about an event of ours; None for epoch records and foreign messages."""
+    parts = stored.headers.get(record.ORIGIN_HEADER, "").split(".")
+    if len(parts) != 3 or not all(p.isascii() and p.isdigit() for p in parts) or parts[1] == "0":
+        return None
+    epoch, seq, output = (int(p) for p in parts)
+    if stored.subject.endswith("." + record.WITHHELD):
+        try:
+            proof = str(msgspec.json.decode(stored.data, type=dict[str, str])["commitment"])
+        except (msgspec.MsgspecError, KeyError):
+            return None
+        return Found(epoch, seq, output, outbox.WITHHELD, proof)
+    return Found(epoch, seq, output, outbox.RELEASED, stored.headers.get("ce-correlationid", ""))
+
+
+class Adoption:
+    """One change that moves every lane to a new epoch. Runs once per decision of a person."""
+
+    def __init__(self, journal: Journal, identity: Identity, region: str, reason: str) -> None:
+        self._journal = journal
+        self._identity = identity
+        self._region = region
+        self._reason = reason
+
+    def apply(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Adopted]:
+        """Take the hub's positions, return what it lacks to the backlog, seal the epoch records, lift the fences."""
+        epoch = meta.number(connection, "epoch", 1) + 1
+        now = clock.now_us()
+        known = {position.lane: position for position in positions}
+        report: list[Adopted] = []
+        for lane in lanes.everyone(connection):
+            position = known.get(lane.name)
+            anew = self._take_over(connection, lane, position) if position else 0
+            lanes.lift_fence(connection, lane.id)
+            after = lanes.get(connection, lane.id)
+            self._seal_epoch(connection, after, epoch, now)
+            note_incident(connection, now, "adopted", lane.name, f"epoch {epoch} from record {after.sealed + 1} on")
+            report.append(
+                Adopted(
+                    lane=lane.name,
+                    epoch=epoch,
+                    hub_last=after.sealed,
+                    common=position.common if position else after.sealed,
+                    found_at_hub=len(position.found) if position else 0,
+                    sealed_anew=anew,
+                )
+            )
+        meta.put(connection, epoch=epoch)
+        return report
+
+    def _take_over(self, connection: sqlite3.Connection, lane: LaneRow, position: Position) -> int:
+        """Returns the number of sealed rows that go back to the backlog."""
+        connection.executemany(
+            "INSERT OR REPLACE INTO elsewhere (intake_seq, output, epoch, kind, proof) VALUES (?, ?, ?, ?, ?)",
+            [(f.intake_seq, f.output, f.epoch, f.kind, f.proof) for f in position.found],
+        )
+        span = (lane.row_id(position.common), lane.row_id(lane.sealed))
+        count, first_event, released, withheld = connection.execute(
+            """SELECT count(*), min(nullif(event, 0)),
+                      coalesce(sum(kind = 0 AND id <= ?3), 0), coalesce(sum(kind = 1 AND id <= ?3), 0)
+               FROM outbox WHERE id > ?1 AND id <= ?2""",
+            (*span, lane.row_id(lane.acked)),
+        ).fetchone()
+        connection.execute("DELETE FROM outbox WHERE id > ? AND id <= ?", span)
+        books.move(connection, delivered=-released, withheld=-withheld, pending=released + withheld)
+        lanes.update(
+            connection,
+            lane.id,
+            sealed_event=lane.sealed_event if first_event is None else first_event - 1,
+            sealed=position.last,
+            sealed_chain=position.chain,
+            acked=position.last,
+            acked_chain=position.chain,
+            oldest=position.last + 1,
+        )
+        return int(count)
+
+    def _seal_epoch(self, connection: sqlite3.Connection, lane: LaneRow, epoch: int, now_us: int) -> None:
+        seq, origin = lane.sealed + 1, f"{epoch}.0.0"
+        statement = EpochRecord(
+            format=FORMAT,
+            region=self._region,
+            lane=lane.name,
+            epoch=epoch,
+            previous_epoch=epoch - 1,
+            seq=seq,
+            issued_at=clock.rfc3339(now_us),
+            reason=self._reason,
+        )
+        data = self._identity.sign("epoch", msgspec.json.encode(statement).decode())
+        subject = record.event_subject(self._region, lane.name, record.EPOCH_RECORD)
+        headers = record.header_block(
+            {
+                "ce-datacontenttype": "application/json",
+                "ce-id": origin,
+                "ce-source": f"/entrepot/{self._region}",
+                "ce-specversion": "1.0",
+                "ce-type": f"{record.TYPE_PREFIX}{record.EPOCH_RECORD}.v1",
+                record.EPOCH_HEADER: str(epoch),
+                record.ORIGIN_HEADER: origin,
+                record.SEQ_HEADER: str(seq),
+            }
+        )
+        chain = record.chain(lane.sealed_chain, epoch, seq, subject.encode(), headers, data)
+        outbox.append(
+            connection, [(lane.row_id(seq), outbox.EPOCH, epoch, 0, 0, 0, chain, subject, headers, data)]
+        )
+        lanes.update(connection, lane.id, sealed=seq, sealed_chain=chain)

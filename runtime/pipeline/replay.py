@@ -1,0 +1,197 @@
+"""Runs translation again over kept facts: letters after a mapping was fixed, or a range of a source.
+
+An origin once written is never written again: where the bytes would differ, that is reported and nothing changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from runtime import clock
+from runtime.canonical.registry import NAMES
+from runtime.envelope import Envelope, Event, Ignored
+from runtime.errors import Permanent, Untranslatable
+from runtime.journal import books, intake, letters, meta
+from runtime.journal.journal import Journal
+from runtime.journal.letters import Letter
+from runtime.pipeline.translate import Tally, Translation, write_tally
+
+FACTS_MAX = 200
+"""Facts replayed by one change."""
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What a replay did, or would do, with one output of one fact."""
+
+    origin: str
+    source: str
+    type: str
+    result: str
+    """new, same, differs, ignored, letter, or gone (its neighbours are no longer in the journal)."""
+    reason: str = ""
+
+
+class Retry(Struct, frozen=True, kw_only=True):
+    """What became of one letter."""
+
+    id: int
+    result: str
+    """translated, ignored or letter."""
+    reason: str = ""
+    successors: int = 0
+    """Facts that had waited for it and went on."""
+
+
+class Replay:
+    """Letters and ranges. Every method is a bounded number of changes."""
+
+    def __init__(self, journal: Journal, translation: Translation) -> None:
+        self._journal = journal
+        self._translation = translation
+
+    async def retry(self, number: int) -> Retry:
+        """Translate a letter's fact again; then what waited for it. Raises `Permanent` when there is no such letter."""
+        outcome = await self._journal.write(lambda connection: self._retry(connection, number))
+        if outcome.result == "letter":
+            return outcome
+        return msgspec.structs.replace(outcome, successors=await self._drain(number))
+
+    async def release(self, number: int) -> int:
+        """Let the successors of a letter pass and return how many did; the letter stays."""
+        await self._journal.read(lambda connection: letters.get(connection, number))
+        return await self._drain(number)
+
+    async def discard(self, number: int) -> int:
+        """A person says that this fact means nothing; it stays counted. Returns how many successors went on."""
+
+        def settle(connection: sqlite3.Connection) -> None:
+            if letters.get(connection, number).state != "open":
+                raise Permanent(f"letter {number} was discarded already")
+            letters.discard(connection, number, clock.now_us())
+
+        passed = await self.release(number)
+        await self._journal.write(settle)
+        return passed
+
+    async def resume(self) -> None:
+        """After a start: finish what a stop interrupted between a letter's success and its successors."""
+        half_done = await self._journal.read(lambda connection: letters.page(connection, state="draining"))
+        for letter in half_done:
+            await self._drain(letter.id)
+
+    async def _drain(self, number: int) -> int:
+        passed = 0
+        while True:
+            count = await self._journal.write(lambda connection: self._drain_slice(connection, number))
+            if count == 0:
+                return passed
+            passed += count
+
+    def _retry(self, connection: sqlite3.Connection, number: int) -> Retry:
+        letter = letters.get(connection, number)
+        if letter.state != "open":
+            raise Permanent(f"letter {number} is {letter.state}, not open")
+        envelope = self._fact(connection, letter)
+        try:
+            outputs = self._translation.outcome(envelope)
+        except Untranslatable as error:
+            self._translation.write_letter(connection, envelope, error)
+            return Retry(id=number, result="letter", reason=str(error))
+        # The fact is pending again for a moment, then settled like any other, only late.
+        books.move(connection, dead_lettered=-1, pending=1)
+        tally = Tally()
+        new = self._translation.settle(connection, envelope, outputs, tally, late=True)
+        write_tally(connection, new, tally)
+        letters.drain(connection, number)
+        return Retry(id=number, result="translated" if new else "ignored")
+
+    def _drain_slice(self, connection: sqlite3.Connection, number: int) -> int:
+        waiting = letters.parked(connection, number, FACTS_MAX)
+        if not waiting:
+            letters.finish(connection, number)
+            return 0
+        letters.unpark(connection, waiting)
+        tally = Tally()
+        new = []
+        for seq in waiting:
+            envelope = intake.fact(connection, self._journal.names, seq)
+            assert envelope is not None, "a parked fact keeps its body"
+            new += self._translation.forward(connection, envelope, tally, behind=number)
+        write_tally(connection, new, tally)
+        return len(waiting)
+
+    def _fact(self, connection: sqlite3.Connection, letter: Letter) -> Envelope:
+        envelope = intake.fact(connection, self._journal.names, letter.intake_seq)
+        if envelope is None:
+            raise Permanent(f"the message of letter {letter.id} is no longer in the journal")
+        return envelope
+
+    async def replay(self, source: str, first: int, last: int, *, dry_run: bool) -> list[Change]:
+        """Translate the facts first … last of a source again and report every output. `dry_run` writes nothing."""
+        changes: list[Change] = []
+        cursor = first - 1
+        while cursor < last:
+            cursor, found = await self._journal.write(
+                lambda connection, after=cursor: self._replay(connection, source, after, last, dry_run)
+            )
+            changes += found
+        return changes
+
+    def _replay(
+        self, connection: sqlite3.Connection, source: str, after: int, last: int, dry_run: bool
+    ) -> tuple[int, list[Change]]:
+        translated = connection.execute("SELECT translated FROM books").fetchone()[0]
+        envelopes = intake.facts_after(connection, self._journal.names, after, FACTS_MAX)
+        changes: list[Change] = []
+        for envelope in envelopes:
+            if envelope.intake_seq > min(last, translated):
+                return last, changes
+            if envelope.source == source:
+                changes += self._replay_fact(connection, envelope, dry_run)
+        return (envelopes[-1].intake_seq if envelopes else last), changes
+
+    def _replay_fact(self, connection: sqlite3.Connection, envelope: Envelope, dry_run: bool) -> list[Change]:
+        seq = envelope.intake_seq
+        if letters.of_fact(connection, seq) is not None:
+            return [_change(envelope, 0, "", "letter", "use `entrepot letters retry`")]
+        if seq <= meta.number(connection, "pruned_intake"):
+            return [_change(envelope, 0, "", "gone", "what it became is safe at the hub and no longer kept here")]
+        try:
+            outputs = self._translation.outcome(envelope)
+        except Untranslatable as error:
+            return [_change(envelope, 0, "", "letter", str(error))]
+        known = self._known(connection, seq)
+        changes = [_compare(envelope, output, known) for output in outputs]
+        missing = [o for o, c in zip(outputs, changes, strict=True) if c.result == "new"]
+        if missing and not dry_run and not any(c.result == "differs" for c in changes):
+            self._add(connection, envelope, missing)
+        return changes
+
+    def _known(self, connection: sqlite3.Connection, seq: int) -> dict[int, tuple[str, bytes]]:
+        rows = connection.execute("SELECT output, type, body FROM events WHERE intake_seq = ?", (seq,)).fetchall()
+        return {output: (self._journal.names.name(connection, kind), body) for output, kind, body in rows}
+
+    def _add(self, connection: sqlite3.Connection, envelope: Envelope, missing: Sequence[Event | Ignored]) -> None:
+        tally = Tally(accepted=1, pending=1)  # settle() counts one pending fact off; this one was settled before
+        new = self._translation.settle(connection, envelope, missing, tally, late=True)
+        write_tally(connection, new, tally)
+
+
+def _compare(envelope: Envelope, output: Event | Ignored, known: dict[int, tuple[str, bytes]]) -> Change:
+    if isinstance(output, Ignored):
+        return _change(envelope, output.output, "", "ignored", output.reason)
+    name = NAMES[type(output.data)]
+    before = known.get(output.output)
+    if before is None:
+        return _change(envelope, output.output, name, "new")
+    same = before == (name, msgspec.json.encode(output.data))
+    return _change(envelope, output.output, name, "same" if same else "differs")
+
+
+def _change(envelope: Envelope, output: int, name: str, result: str, reason: str = "") -> Change:
+    origin = f"{envelope.epoch}.{envelope.intake_seq}.{output}"
+    return Change(origin=origin, source=envelope.source, type=name, result=result, reason=reason)

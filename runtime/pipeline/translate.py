@@ -1,0 +1,232 @@
+"""Translation: one raw fact becomes canonical events, or says nothing new, or becomes a letter.
+
+`TranslateStep.batch` is one change: it reads past the cursor, writes what came out, and moves the cursor.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from runtime import clock
+from runtime.canonical.registry import NAMES
+from runtime.envelope import Envelope, Event, Ignored
+from runtime.errors import EntrepotError, Untranslatable
+from runtime.journal import books, events, intake, letters
+from runtime.journal.events import NewEvent
+from runtime.journal.journal import Journal
+from runtime.pipeline.route import Router
+from runtime.ports import Translator
+
+ROWS_MAX = 256
+HOLD_SECONDS_MAX = 0.004
+"""One batch holds the journal's connection no longer than this (plus one fact)."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class SourceRules(Struct, frozen=True):
+    """How one source is translated."""
+
+    translator: Translator
+    park: bool = False
+    """on_letter = "park": successors of a letter's key wait."""
+
+
+class Tally(Struct):
+    """What a batch did to the books, and which lanes have something to send."""
+
+    accepted: int = 0
+    pending: int = 0
+    ignored: int = 0
+    dead_lettered: int = 0
+    facts: int = 0
+    queued: int = 0
+
+
+class Translation:
+    """Translates facts inside a change of the journal; used by the forward step, letters and replay."""
+
+    def __init__(self, journal: Journal, sources: Mapping[str, SourceRules], router: Router) -> None:
+        self._journal = journal
+        self._sources = sources
+        self._router = router
+
+    def outcome(self, envelope: Envelope) -> Sequence[Event | Ignored]:
+        """What the fact says today. Pure but for the mapping in use. Raises `Untranslatable`."""
+        rules = self._sources.get(envelope.source)
+        if rules is None:
+            raise Untranslatable(
+                f"source {envelope.source} is not configured any more",
+                hint="add [sources." + envelope.source + "] again and retry the letter",
+            )
+        try:
+            return rules.translator.translate(envelope)
+        except Untranslatable:
+            raise
+        except EntrepotError as error:
+            raise Untranslatable(str(error), hint=error.hint) from error
+        except Exception as error:
+            # The text of a foreign exception may quote partner data: only its class is kept.
+            raise Untranslatable(
+                f"the translator itself failed ({type(error).__name__})",
+                hint="this is a defect of the translator, not of the message; fix it and retry the letter",
+            ) from error
+
+    def version(self, source: str) -> str:
+        """The mapping's version, kept with letters."""
+        rules = self._sources.get(source)
+        return rules.translator.version if rules else "none"
+
+    def forward(
+        self, connection: sqlite3.Connection, envelope: Envelope, tally: Tally, *, behind: int = 0
+    ) -> list[NewEvent]:
+        """Translate the fact at the cursor; its letter or its place in the queue of a letter is written here.
+
+        `behind`: the letter that this fact has waited for and waits for no longer.
+        """
+        rules = self._sources.get(envelope.source)
+        try:
+            outputs = self.outcome(envelope)
+        except Untranslatable as error:
+            self.write_letter(connection, envelope, error)
+            tally.pending -= 1
+            tally.dead_lettered += 1
+            return []
+        if rules is not None and rules.park:
+            waits_for = self._waits_for(connection, envelope, outputs, behind)
+            if waits_for is not None:
+                letters.park(connection, envelope.intake_seq, waits_for)
+                return []
+        return self.settle(connection, envelope, outputs, tally, late=False)
+
+    def write_letter(self, connection: sqlite3.Connection, envelope: Envelope, error: Untranslatable) -> None:
+        """Record why a fact could not be translated, and whom it holds up."""
+        rules = self._sources.get(envelope.source)
+        park_key: str | None = None
+        if rules is not None and rules.park:
+            park_key = rules.translator.partition_key(envelope) or letters.WHOLE_SOURCE
+        letters.write(
+            connection,
+            self._journal.names,
+            envelope.intake_seq,
+            envelope.source,
+            error,
+            mapping=self.version(envelope.source),
+            now_us=clock.now_us(),
+            park_key=park_key,
+        )
+
+    def _waits_for(
+        self, connection: sqlite3.Connection, envelope: Envelope, outputs: Sequence[Event | Ignored], behind: int
+    ) -> int | None:
+        source_id = self._journal.names.id(connection, "source", envelope.source)
+        keys = sorted({o.partition_key for o in outputs if isinstance(o, Event)})
+        return letters.holding(connection, source_id, keys, envelope.intake_seq, behind=behind)
+
+    def settle(
+        self,
+        connection: sqlite3.Connection,
+        envelope: Envelope,
+        outputs: Sequence[Event | Ignored],
+        tally: Tally,
+        *,
+        late: bool,
+    ) -> list[NewEvent]:
+        """Turn a pending fact's outputs into rows and count them; the caller appends the rows."""
+        new: list[NewEvent] = []
+        ignored = 0
+        for output in outputs:
+            reason = self._nothing_new(connection, envelope, output)
+            if reason is None and isinstance(output, Event):
+                new.append(self._row(connection, envelope, output, late))
+            else:
+                ignored += 1
+                _count_reason(connection, reason or "")
+        if not outputs:
+            ignored = 1
+            _count_reason(connection, "nothing in the message applies")
+        tally.accepted += len(new) + ignored - 1
+        tally.pending += len(new) - 1
+        tally.ignored += ignored
+        return new
+
+    def _nothing_new(self, connection: sqlite3.Connection, envelope: Envelope, output: Event | Ignored) -> str | None:
+        if isinstance(output, Ignored):
+            return output.reason
+        if output.once_key is None:
+            return None
+        hashed = blake2b(output.once_key.encode(), digest_size=16).digest()
+        source_id = self._journal.names.id(connection, "source", envelope.source)
+        teller = connection.execute(
+            "INSERT INTO told (source, key_hash, intake_seq) VALUES (?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET intake_seq = intake_seq RETURNING intake_seq",
+            (source_id, hashed, envelope.intake_seq),
+        ).fetchone()[0]
+        return None if teller == envelope.intake_seq else "told before"
+
+    def _row(self, connection: sqlite3.Connection, envelope: Envelope, event: Event, late: bool) -> NewEvent:
+        names = self._journal.names
+        type_name = NAMES[type(event.data)]
+        lane = self._router.lane(type_name, envelope.source, event.partition_key)
+        return NewEvent(
+            lane=self._journal.lanes[lane].id,
+            intake_seq=envelope.intake_seq,
+            output=event.output,
+            epoch=envelope.epoch,
+            late=late,
+            type=names.id(connection, "type", type_name),
+            source=names.id(connection, "source", envelope.source),
+            partition_key=event.partition_key,
+            correlation=bytes.fromhex(envelope.correlation_id),
+            traceparent=envelope.traceparent,
+            body=_encode(event.data),
+        )
+
+
+def _count_reason(connection: sqlite3.Connection, reason: str) -> None:
+    connection.execute(
+        "INSERT INTO ignored (reason, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1", (reason,)
+    )
+
+
+class TranslateStep:
+    """The forward step over the intake log."""
+
+    def __init__(self, journal: Journal, translation: Translation) -> None:
+        self._journal = journal
+        self._translation = translation
+
+    def batch(self, connection: sqlite3.Connection, rows_max: int = ROWS_MAX) -> Tally:
+        """Translate the next facts; `tally.facts` is 0 when there are none."""
+        tally = Tally()
+        cursor = connection.execute("SELECT translated FROM books").fetchone()[0]
+        until = clock.monotonic() + HOLD_SECONDS_MAX
+        new: list[NewEvent] = []
+        for envelope in intake.facts_after(connection, self._journal.names, cursor, rows_max):
+            new += self._translation.forward(connection, envelope, tally)
+            cursor = envelope.intake_seq
+            tally.facts += 1
+            if clock.monotonic() > until:
+                break
+        if tally.facts:
+            write_tally(connection, new, tally)
+            books.advance(connection, translated=cursor)
+        return tally
+
+
+def write_tally(connection: sqlite3.Connection, new: list[NewEvent], tally: Tally) -> None:
+    """Append the events and move the books by what the tally says."""
+    events.append(connection, new)
+    tally.queued = len(new)
+    books.move(
+        connection,
+        accepted=tally.accepted,
+        pending=tally.pending,
+        ignored=tally.ignored,
+        dead_lettered=tally.dead_lettered,
+    )
