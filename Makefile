@@ -1,0 +1,66 @@
+# Every command that a person or CI needs; `make` alone lists them.
+# Variables: PYTHON=python3.13 (to build .venv with), ARGS="…" (handed on), WORKERS=4 (test processes).
+
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+OURS := runtime adapters sync
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run check test soak bench lock clean bytecode
+.DELETE_ON_ERROR:
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/.demo bytecode ## install from the lock, then run the demo: a real hub, one region, three partners
+	@$(BIN)/entrepot demo $(ARGS)
+
+check: $(VENV)/.dev bytecode ## lint, format, types (twice), import arrows, sizes and names
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest -q tests/tidy
+
+test: check ## check, then every test but the soak runs (under 10 minutes on 2 cores)
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --durations 10 $(ARGS)
+
+soak: $(VENV)/.dev bytecode ## long random fault runs
+	$(BIN)/pytest -m soak --hypothesis-profile soak -o faulthandler_timeout=7200 $(ARGS)
+
+bench: $(VENV)/.dev bytecode ## one run, one table, JSON beside it
+	$(BIN)/python -m bench $(ARGS)
+
+lock: $(VENV)/.dev ## resolve pyproject.toml into requirements/*.txt (ARGS=--upgrade for newer versions)
+	$(COMPILE) --all-extras --group build $(ARGS) -o requirements/dev.txt
+	$(COMPILE) --extra demo --group build -c requirements/dev.txt -o requirements/demo.txt
+	$(COMPILE) -c requirements/dev.txt -o requirements/agent.txt
+
+clean: ## remove .venv, caches and build results; never a journal
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(OURS) tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Where PYTHONDONTWRITEBYTECODE is set, each start of the command would compile everything anew.
+bytecode:
+	@$(BIN)/python -m compileall -q $(OURS)
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Entrepot needs Python 3.11 or newer, and '$(PYTHON)' is not here: install python3, or name one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Entrepot needs Python 3.11 or newer, and '$(PYTHON)' is older; name another: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "'$(PYTHON)' cannot make virtual environments: install the package python3-venv, then try again" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.demo: $(BIN)/python requirements/demo.txt pyproject.toml
+	$(PIP_INSTALL) --require-hashes -r requirements/demo.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements/dev.txt
+	$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
