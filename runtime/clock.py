@@ -19,6 +19,11 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def since_boot() -> float:
+    """Seconds on a clock that only goes forward and counts a suspended host."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def today() -> date:
     """The date in UTC."""
     return datetime.now(UTC).date()

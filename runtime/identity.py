@@ -32,9 +32,7 @@ class Identity:
     def sign(self, kind: str, statement: str) -> bytes:
         """The JSON of an `envelope.Signed`; `kind` is `checkpoint` or `epoch`."""
         signature = self._signing.sign(signing_input(kind, statement))
-        signed = Signed(
-            statement=statement, key_id=self.key_id, signature=base64.b64encode(signature).decode()
-        )
+        signed = Signed(statement=statement, key_id=self.key_id, signature=base64.b64encode(signature).decode())
         return msgspec.json.encode(signed)
 
 

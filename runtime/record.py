@@ -63,7 +63,7 @@ def header_block(headers: dict[str, str]) -> bytes:
 def parse_header_block(block: bytes) -> dict[str, str]:
     """The reverse of `header_block`."""
     lines = block.decode("ascii").splitlines()
-    return dict(line.split(":", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.split(":", 1) for line in lines)
 
 
 def chained_headers(headers: dict[str, str]) -> bytes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import blake2b, sha256
 
 from msgspec import Struct
 
 from runtime import clock
 from runtime.envelope import Envelope, Message
-from runtime.errors import Refused
+from runtime.errors import Permanent, Refused
 from runtime.journal import books
 from runtime.journal.names import Names
 
@@ -126,6 +127,32 @@ def fact(connection: sqlite3.Connection, names: Names, seq: int) -> Envelope | N
     """One fact, or None when it does not exist or its body is gone."""
     row = connection.execute(f"{_FACTS} WHERE i.seq = ?", (seq,)).fetchone()
     return None if row is None else _envelope(connection, names, row)
+
+
+def position(connection: sqlite3.Connection, at: int | str | None, *, end: bool = False) -> int:
+    """An intake sequence from a number, an RFC 3339 instant, or None (the end of the log). Raises `Permanent`.
+
+    Instants are found by halving: sequence order is acceptance order, so this is right while the clock did not jump.
+    """
+    last: int = connection.execute("SELECT facts FROM books").fetchone()[0]
+    if at is None:
+        return last
+    if isinstance(at, int) or at.isdecimal():
+        return min(int(at), last)
+    try:
+        wanted = datetime.fromisoformat(at)
+    except ValueError:
+        raise Permanent(f"{at!r} is neither an intake sequence nor an RFC 3339 instant") from None
+    if wanted.tzinfo is None:
+        raise Permanent(f"{at!r} has no offset; write for example {at}+00:00")
+    wanted_us = round(wanted.timestamp() * 1_000_000)
+    low: int = connection.execute("SELECT coalesce(min(seq), 1) FROM intake").fetchone()[0]
+    high = last + 1
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute("SELECT received_us FROM intake WHERE seq >= ? LIMIT 1", (middle,)).fetchone()
+        low, high = (middle + 1, high) if row and row[0] < wanted_us + end else (low, middle)
+    return low - 1 if end else low
 
 
 def _envelope(connection: sqlite3.Connection, names: Names, row: tuple[object, ...]) -> Envelope:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import anyio
+
 from runtime import clock
 from runtime.journal import lanes, meta
 from runtime.journal.lanes import LaneRow
@@ -50,7 +52,11 @@ class Journal:
             raise
 
     def _open(
-        self, connection: sqlite3.Connection, environment: str, lane_names: list[str], names: Mapping[str, Sequence[str]]
+        self,
+        connection: sqlite3.Connection,
+        environment: str,
+        lane_names: list[str],
+        names: Mapping[str, Sequence[str]],
     ) -> None:
         migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
@@ -74,10 +80,11 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what waits, note the orderly stop, close. After a failure: just close."""
-        await self.writer.stop()
-        if self.writer.failure is None:
-            await self.store.run(_note_clean_stop)
-        await self.store.close()
+        with anyio.CancelScope(shield=True):
+            await self.writer.stop()
+            if self.writer.failure is None:
+                await self.store.run(_note_clean_stop)
+            await self.store.close()
 
 
 def _note_clean_stop(connection: sqlite3.Connection) -> None:

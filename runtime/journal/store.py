@@ -17,6 +17,9 @@ import aiosqlite
 from runtime.errors import EntrepotError, Refused, StorageFailed, StorageFull
 
 T = TypeVar("T")
+Connection = sqlite3.Connection
+"""What changes and queries are given; nobody outside the journal names SQLite."""
+SQLITE_VERSION = sqlite3.sqlite_version
 CACHE_KIB = 8_192
 WAL_PAGES = 2_000
 _SETTINGS = (
@@ -74,9 +77,10 @@ class Store:
             raise StorageFailed("the journal is closed")
         connection = self._connection
         try:
-            return await connection._execute(lambda: function(connection._conn))  # noqa: SLF001
+            answer: T = await connection._execute(lambda: function(connection._conn))  # type: ignore[no-untyped-call]  # noqa: SLF001
         except sqlite3.Error as error:
             raise describe(error) from error
+        return answer
 
     async def close(self) -> None:
         """Close the file and give the lock back."""

@@ -34,8 +34,10 @@ class Writer:
         self._wake = asyncio.Event()
         self._failure: Exception | None = None
         self._closing = False
-        self.committed_at = clock.monotonic()
-        """When the last commit ended; the watchdog is fed from it."""
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.busy_since: float | None = None
+        """When the commit that runs now began (monotonic seconds); the watchdog looks at it."""
 
     @property
     def failure(self) -> Exception | None:
@@ -51,38 +53,49 @@ class Writer:
             raise StorageFailed("the journal takes no more writes", hint="see the first error in the log")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, future))
+        self._idle.clear()
         self._wake.set()
         return await future
 
     async def run(self) -> None:
         """Commit groups until `stop`; raises `StorageFailed` when the disk can no longer be trusted."""
-        while not (self._closing and not self._waiting):
+        while not self._closing:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                await self._commit_group()
+            try:
+                while self._waiting:
+                    await self._commit_group()
+            finally:
+                self._idle.set()
 
     async def stop(self) -> None:
-        """Take no more changes; `run` returns when those that wait are committed."""
+        """Take no more changes; return when those that wait are committed (or failed)."""
         self._closing = True
         self._wake.set()
+        await self._idle.wait()
 
     async def _commit_group(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_CHANGES_MAX))]
-        started = clock.monotonic()
-        with anyio.CancelScope(shield=True):
-            try:
-                outcomes = await self._store.run(lambda connection: _apply(connection, [c for c, _ in group]))
-            except Exception as error:
-                outcomes = [error] * len(group)
-        self.committed_at = clock.monotonic()
-        self._observe(self.committed_at - started, len(group))
+        self.busy_since = started = clock.monotonic()
+        outcomes = await self._run(group)
+        self.busy_since = None
+        finished = clock.monotonic()
+        self._observe(finished - started, len(group))
         for (_, future), outcome in zip(group, outcomes, strict=True):
             _settle(future, outcome)
         fatal = next((o for o in outcomes if isinstance(o, StorageFailed)), None)
         if fatal is not None:
             self._fail(fatal)
             raise fatal
+
+    async def _run(self, group: list[tuple[Change, asyncio.Future[Any]]]) -> list[Any]:
+        outcomes: list[Any] = []
+        with anyio.CancelScope(shield=True):
+            try:
+                outcomes = await self._store.run(lambda connection: _apply(connection, [c for c, _ in group]))
+            except Exception as error:  # noqa: BLE001 - whatever it was, every caller of the group must hear it
+                outcomes = [error] * len(group)
+        return outcomes
 
     def _fail(self, error: Exception) -> None:
         self._failure = error
@@ -102,16 +115,23 @@ def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
 def _apply(connection: sqlite3.Connection, changes: list[Change]) -> list[Any]:
     try:
         return _transaction(connection, changes)
-    except Exception as error:
-        if len(changes) == 1:
-            return [_mapped(error)]
-    return [_alone(connection, change) for change in changes]
+    except Exception as error:  # noqa: BLE001 - the guilty change is found below and its caller told
+        found = _mapped(error)
+        if len(changes) == 1 or isinstance(found, StorageFailed):
+            # After a failed flush the kernel may report the next one as good although pages were lost: never retry.
+            return [found] * len(changes)
+    outcomes: list[Any] = []
+    for change in changes:
+        outcomes.append(_alone(connection, change))
+        if isinstance(outcomes[-1], StorageFailed):
+            return outcomes + [outcomes[-1]] * (len(changes) - len(outcomes))
+    return outcomes
 
 
 def _alone(connection: sqlite3.Connection, change: Change) -> Any:
     try:
         return _transaction(connection, [change])[0]
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - handed to the caller of this change
         return _mapped(error)
 
 

@@ -11,21 +11,29 @@ from runtime.journal import intake
 from runtime.journal.journal import Journal
 from runtime.signal import Signal
 
-ROWS_MAX = 1_000
-"""Facts inserted by one change: keeps a change under about 5 ms. A larger batch is several changes of one commit."""
-
 
 class SourceIntake:
     """The `Intake` port of one source."""
 
     def __init__(
-        self, journal: Journal, region: str, source: str, arrived: Signal, room: Callable[[], bool] = lambda: True
+        self,
+        journal: Journal,
+        region: str,
+        source: str,
+        arrived: Signal,
+        *,
+        room: Callable[[], bool] = lambda: True,
+        full: Callable[[], None] = lambda: None,
+        count: Callable[[str, int, int], None] = lambda source, facts, body_bytes: None,
     ) -> None:
+        """`room()`: whether the budget allows more; `full()` is called when the disk says that it does not."""
         self._journal = journal
         self._region = region
         self._source = source
         self._arrived = arrived
         self._room = room
+        self._full = full
+        self._count = count
 
     async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
         """See `runtime.ports.Intake`."""
@@ -38,12 +46,18 @@ class SourceIntake:
         received_us = clock.now_us()
         batch = [intake.prepare(self._source, message) for message in messages]
         journal = self._journal
-        accepted = await journal.write(
-            lambda connection: intake.accept(
-                connection, journal.names, self._source, journal.epoch, received_us, batch
+        try:
+            accepted = await journal.write(
+                lambda connection: intake.accept(
+                    connection, journal.names, self._source, journal.epoch, received_us, batch
+                )
             )
-        )
+        except StorageFull:
+            self._full()
+            raise
         self._arrived.notify()
+        fresh = [item.message.body for item, result in zip(batch, accepted, strict=True) if not result.duplicate]
+        self._count(self._source, len(fresh), sum(map(len, fresh)))
         return [self._receipt(item) for item in accepted]
 
     def _receipt(self, item: intake.Accepted) -> Receipt:

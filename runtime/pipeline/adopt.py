@@ -5,8 +5,8 @@ What the hub has is marked as delivered, what it lacks is sealed anew, and a sig
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from runtime.identity import Identity
 from runtime.journal import books, lanes, meta, outbox
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
+from runtime.journal.store import Connection
 from runtime.pipeline.lane import note_incident
 from runtime.ports import HubLink, HubRecord
 
@@ -76,7 +77,7 @@ async def _common(link: HubLink, journal: Journal, lane: LaneRow, last: int) -> 
     low, high = min(lane.oldest - 1, last), min(lane.sealed, last)
     while low < high:
         middle = (low + high + 1) // 2
-        ours = await journal.read(lambda connection, seq=middle: outbox.chain_at(connection, lane, seq))
+        ours = await journal.read(partial(outbox.chain_at, lane=lane, seq=middle))
         theirs = [r async for r in link.read(lane.name, middle, middle)]
         same = ours is not None and bool(theirs) and theirs[0].headers.get(record.CHAIN_HEADER) == ours.hex()
         low, high = (middle, high) if same else (low, middle - 1)
@@ -101,13 +102,12 @@ def found_in(stored: HubRecord) -> Found | None:
 class Adoption:
     """One change that moves every lane to a new epoch. Runs once per decision of a person."""
 
-    def __init__(self, journal: Journal, identity: Identity, region: str, reason: str) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, identity: Identity, reason: str) -> None:
         self._identity = identity
-        self._region = region
+        self._region = journal.region
         self._reason = reason
 
-    def apply(self, connection: sqlite3.Connection, positions: Sequence[Position]) -> list[Adopted]:
+    def apply(self, connection: Connection, positions: Sequence[Position]) -> list[Adopted]:
         """Take the hub's positions, return what it lacks to the backlog, seal the epoch records, lift the fences."""
         epoch = meta.number(connection, "epoch", 1) + 1
         now = clock.now_us()
@@ -133,7 +133,7 @@ class Adoption:
         meta.put(connection, epoch=epoch)
         return report
 
-    def _take_over(self, connection: sqlite3.Connection, lane: LaneRow, position: Position) -> int:
+    def _take_over(self, connection: Connection, lane: LaneRow, position: Position) -> int:
         """Returns the number of sealed rows that go back to the backlog."""
         connection.executemany(
             "INSERT OR REPLACE INTO elsewhere (intake_seq, output, epoch, kind, proof) VALUES (?, ?, ?, ?, ?)",
@@ -160,7 +160,7 @@ class Adoption:
         )
         return int(count)
 
-    def _seal_epoch(self, connection: sqlite3.Connection, lane: LaneRow, epoch: int, now_us: int) -> None:
+    def _seal_epoch(self, connection: Connection, lane: LaneRow, epoch: int, now_us: int) -> None:
         seq, origin = lane.sealed + 1, f"{epoch}.0.0"
         statement = EpochRecord(
             format=FORMAT,
@@ -187,7 +187,5 @@ class Adoption:
             }
         )
         chain = record.chain(lane.sealed_chain, epoch, seq, subject.encode(), headers, data)
-        outbox.append(
-            connection, [(lane.row_id(seq), outbox.EPOCH, epoch, 0, 0, 0, chain, subject, headers, data)]
-        )
+        outbox.append(connection, [(lane.row_id(seq), outbox.EPOCH, epoch, 0, 0, 0, chain, subject, headers, data)])
         lanes.update(connection, lane.id, sealed=seq, sealed_chain=chain)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -13,6 +12,7 @@ from runtime.envelope import Checkpoint, LaneStatement
 from runtime.identity import Identity
 from runtime.journal import books, lanes
 from runtime.journal.journal import Journal
+from runtime.journal.store import SQLITE_VERSION, Connection
 from runtime.signal import Signal
 
 FORMAT = 1
@@ -34,6 +34,7 @@ class CheckpointStep:
         self.policy = policy
         self._config = config
         self._signal = Signal()
+        self._sent = Signal()
         self.last_us = 0
 
     async def write(self, *, final: bool = False) -> int:
@@ -43,7 +44,7 @@ class CheckpointStep:
         self._signal.notify()
         return number
 
-    def _append(self, connection: sqlite3.Connection, final: bool) -> int:
+    def _append(self, connection: Connection, final: bool) -> int:
         row = connection.execute("SELECT number, digest FROM checkpoints ORDER BY number DESC LIMIT 1").fetchone()
         number, previous = (row[0] + 1, row[1]) if row else (1, "")
         statement = Checkpoint(
@@ -60,7 +61,7 @@ class CheckpointStep:
             books=books.read(connection).account(),
             policy=self.policy,
             config=self._config,
-            sqlite=sqlite3.sqlite_version,
+            sqlite=SQLITE_VERSION,
             previous=previous,
             final=final,
         )
@@ -80,10 +81,15 @@ class CheckpointStep:
     async def sent(self, number: int) -> None:
         """See `runtime.ports.Checkpoints`."""
 
-        def mark(connection: sqlite3.Connection) -> None:
+        def mark(connection: Connection) -> None:
             connection.execute("UPDATE checkpoints SET sent = 1 WHERE number = ?", (number,))
 
         await self._journal.write(mark)
+        self._sent.notify()
+
+    async def changed(self) -> None:
+        """Return when the next checkpoint has reached the hub."""
+        await self._sent.wait()
 
     async def wait(self) -> None:
         """See `runtime.ports.Checkpoints`."""

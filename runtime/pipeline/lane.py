@@ -5,7 +5,6 @@ Implements `runtime.ports.Lane`. Every method is one change of the journal.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -18,6 +17,7 @@ from runtime.journal import books, events, lanes, outbox
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.outbox import OutboxTuple
+from runtime.journal.store import Connection
 from runtime.pipeline.seal import Sealer
 from runtime.ports import Fence, LaneHead
 from runtime.signal import Signal
@@ -71,9 +71,7 @@ class LaneStep:
         policy.known |= used
         return rows
 
-    def _take(
-        self, connection: sqlite3.Connection, policy: PolicyInForce, after: int, rows_max: int
-    ) -> Taken:
+    def _take(self, connection: Connection, policy: PolicyInForce, after: int, rows_max: int) -> Taken:
         lane = lanes.get(connection, self._id)
         if lanes.fence(connection, self._id) is not None:
             return lane, [], set()
@@ -86,9 +84,7 @@ class LaneStep:
             return lane, [], set()
         return self._seal(connection, policy, lane, min(rows_max, room))
 
-    def _seal(
-        self, connection: sqlite3.Connection, policy: PolicyInForce, lane: LaneRow, rows_max: int
-    ) -> Taken:
+    def _seal(self, connection: Connection, policy: PolicyInForce, lane: LaneRow, rows_max: int) -> Taken:
         """Clear and seal the next events in one transaction with their dispositions."""
         seal, epoch, chain, seq = policy.sealer.seal, self._journal.epoch, lane.sealed_chain, lane.sealed
         first = lane.row_id(0)
@@ -119,7 +115,7 @@ class LaneStep:
         return msgspec.structs.replace(lane, sealed=seq, sealed_chain=chain, sealed_event=number), answer, used
 
     @staticmethod
-    def _keep_disposition(connection: sqlite3.Connection, policy: PolicyInForce, found: Disposition) -> None:
+    def _keep_disposition(connection: Connection, policy: PolicyInForce, found: Disposition) -> None:
         if found.id not in policy.known:
             connection.execute(
                 "INSERT OR IGNORE INTO dispositions (id, policy, type, fields) VALUES (?, ?, ?, ?)",
@@ -127,7 +123,7 @@ class LaneStep:
             )
 
     def _without_elsewhere(
-        self, connection: sqlite3.Connection, sealer: Sealer, backlog: list[events.EventTuple]
+        self, connection: Connection, sealer: Sealer, backlog: list[events.EventTuple]
     ) -> list[events.EventTuple]:
         """Leave out what `adopt` found at the hub; the same number on another fact gets today's epoch instead."""
         low, high = min(e[1] for e in backlog), max(e[1] for e in backlog)
@@ -150,7 +146,7 @@ class LaneStep:
         return kept
 
     def _clear_again(
-        self, connection: sqlite3.Connection, policy: PolicyInForce, lane: LaneRow, rows: list[OutboxTuple]
+        self, connection: Connection, policy: PolicyInForce, lane: LaneRow, rows: list[OutboxTuple]
     ) -> None:
         """A row sealed under an older policy leaves only if today's policy gives the same bytes. Raises `Refused`."""
         for row in rows:
@@ -181,10 +177,15 @@ class LaneStep:
         self.row = row
         self._signal.notify()
 
+    async def refresh(self) -> None:
+        """Read the positions and the fence again, after a change that was not made here."""
+        await self.head()
+        self.queued(await self._journal.read(lambda connection: lanes.get(connection, self._id)))
+
     async def chain_at(self, seq: int) -> bytes | None:
         """See `runtime.ports.Lane`."""
 
-        def find(connection: sqlite3.Connection) -> bytes | None:
+        def find(connection: Connection) -> bytes | None:
             return outbox.chain_at(connection, lanes.get(connection, self._id), seq)
 
         return await self._journal.read(find)
@@ -192,7 +193,7 @@ class LaneStep:
     async def acknowledge(self, through: int) -> None:
         """See `runtime.ports.Lane`."""
 
-        def settle(connection: sqlite3.Connection) -> LaneRow:
+        def settle(connection: Connection) -> LaneRow:
             outbox.acknowledge(connection, self._id, through)
             return lanes.get(connection, self._id)
 
@@ -202,7 +203,7 @@ class LaneStep:
         """See `runtime.ports.Lane`."""
         now = clock.now_us()
 
-        def back(connection: sqlite3.Connection) -> tuple[LaneRow, int]:
+        def back(connection: Connection) -> tuple[LaneRow, int]:
             lost = outbox.rewind(connection, self._id, to)
             note_incident(connection, now, "hub_rollback", self.name, reason)
             return lanes.get(connection, self._id), lost
@@ -215,7 +216,7 @@ class LaneStep:
         """See `runtime.ports.Lane`."""
         now = clock.now_us()
 
-        def stop(connection: sqlite3.Connection) -> None:
+        def stop(connection: Connection) -> None:
             lanes.set_fence(connection, self._id, fence, now)
             note_incident(connection, now, f"fenced:{fence.kind}", self.name, fence.reason)
 
@@ -245,8 +246,6 @@ class LaneAlert:
         """The hub lost acknowledged rows first … last; they are sent again."""
 
 
-def note_incident(connection: sqlite3.Connection, at_us: int, kind: str, lane: str, text: str) -> None:
+def note_incident(connection: Connection, at_us: int, kind: str, lane: str, text: str) -> None:
     """Keep the evidence of something that should not have happened."""
-    connection.execute(
-        "INSERT INTO incidents (at_us, kind, lane, text) VALUES (?, ?, ?, ?)", (at_us, kind, lane, text)
-    )
+    connection.execute("INSERT INTO incidents (at_us, kind, lane, text) VALUES (?, ?, ?, ?)", (at_us, kind, lane, text))

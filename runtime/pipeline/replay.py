@@ -5,8 +5,8 @@ An origin once written is never written again: where the bytes would differ, tha
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +18,7 @@ from runtime.errors import Permanent, Untranslatable
 from runtime.journal import books, intake, letters, meta
 from runtime.journal.journal import Journal
 from runtime.journal.letters import Letter
+from runtime.journal.store import Connection
 from runtime.pipeline.translate import Tally, Translation, write_tally
 
 FACTS_MAX = 200
@@ -68,7 +69,7 @@ class Replay:
     async def discard(self, number: int) -> int:
         """A person says that this fact means nothing; it stays counted. Returns how many successors went on."""
 
-        def settle(connection: sqlite3.Connection) -> None:
+        def settle(connection: Connection) -> None:
             if letters.get(connection, number).state != "open":
                 raise Permanent(f"letter {number} was discarded already")
             letters.discard(connection, number, clock.now_us())
@@ -91,7 +92,7 @@ class Replay:
                 return passed
             passed += count
 
-    def _retry(self, connection: sqlite3.Connection, number: int) -> Retry:
+    def _retry(self, connection: Connection, number: int) -> Retry:
         letter = letters.get(connection, number)
         if letter.state != "open":
             raise Permanent(f"letter {number} is {letter.state}, not open")
@@ -109,7 +110,7 @@ class Replay:
         letters.drain(connection, number)
         return Retry(id=number, result="translated" if new else "ignored")
 
-    def _drain_slice(self, connection: sqlite3.Connection, number: int) -> int:
+    def _drain_slice(self, connection: Connection, number: int) -> int:
         waiting = letters.parked(connection, number, FACTS_MAX)
         if not waiting:
             letters.finish(connection, number)
@@ -124,7 +125,7 @@ class Replay:
         write_tally(connection, new, tally)
         return len(waiting)
 
-    def _fact(self, connection: sqlite3.Connection, letter: Letter) -> Envelope:
+    def _fact(self, connection: Connection, letter: Letter) -> Envelope:
         envelope = intake.fact(connection, self._journal.names, letter.intake_seq)
         if envelope is None:
             raise Permanent(f"the message of letter {letter.id} is no longer in the journal")
@@ -136,13 +137,13 @@ class Replay:
         cursor = first - 1
         while cursor < last:
             cursor, found = await self._journal.write(
-                lambda connection, after=cursor: self._replay(connection, source, after, last, dry_run)
+                partial(self._replay, source=source, after=cursor, last=last, dry_run=dry_run)
             )
             changes += found
         return changes
 
     def _replay(
-        self, connection: sqlite3.Connection, source: str, after: int, last: int, dry_run: bool
+        self, connection: Connection, source: str, after: int, last: int, dry_run: bool
     ) -> tuple[int, list[Change]]:
         translated = connection.execute("SELECT translated FROM books").fetchone()[0]
         envelopes = intake.facts_after(connection, self._journal.names, after, FACTS_MAX)
@@ -154,7 +155,7 @@ class Replay:
                 changes += self._replay_fact(connection, envelope, dry_run)
         return (envelopes[-1].intake_seq if envelopes else last), changes
 
-    def _replay_fact(self, connection: sqlite3.Connection, envelope: Envelope, dry_run: bool) -> list[Change]:
+    def _replay_fact(self, connection: Connection, envelope: Envelope, dry_run: bool) -> list[Change]:
         seq = envelope.intake_seq
         if letters.of_fact(connection, seq) is not None:
             return [_change(envelope, 0, "", "letter", "use `entrepot letters retry`")]
@@ -171,11 +172,11 @@ class Replay:
             self._add(connection, envelope, missing)
         return changes
 
-    def _known(self, connection: sqlite3.Connection, seq: int) -> dict[int, tuple[str, bytes]]:
+    def _known(self, connection: Connection, seq: int) -> dict[int, tuple[str, bytes]]:
         rows = connection.execute("SELECT output, type, body FROM events WHERE intake_seq = ?", (seq,)).fetchall()
         return {output: (self._journal.names.name(connection, kind), body) for output, kind, body in rows}
 
-    def _add(self, connection: sqlite3.Connection, envelope: Envelope, missing: Sequence[Event | Ignored]) -> None:
+    def _add(self, connection: Connection, envelope: Envelope, missing: Sequence[Event | Ignored]) -> None:
         tally = Tally(accepted=1, pending=1)  # settle() counts one pending fact off; this one was settled before
         new = self._translation.settle(connection, envelope, missing, tally, late=True)
         write_tally(connection, new, tally)

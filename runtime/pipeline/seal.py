@@ -63,7 +63,9 @@ class Sealer:
         origin = f"{event[3]}.{event[1]}.{event[2]}"
         if isinstance(cleared, Withheld):
             kind, subject = WITHHELD, text.stub_subject
-            headers = f"{self._stub_head}{origin}{self._stub_tail}{epoch}\nentrepot-origin:{origin}\nentrepot-seq:{seq}\n"
+            headers = (
+                f"{self._stub_head}{origin}{self._stub_tail}{epoch}\nentrepot-origin:{origin}\nentrepot-seq:{seq}\n"
+            )
             data = b'{"rule":%s,"commitment":"%s"}' % (msgspec.json.encode(cleared.rule), self.commitment(event))
         else:
             kind, subject, data = RELEASED, text.subject, cleared.data

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
@@ -16,9 +15,11 @@ from runtime import clock
 from runtime.canonical.registry import NAMES
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import EntrepotError, Untranslatable
-from runtime.journal import books, events, intake, letters
+from runtime.journal import books, events, intake, lanes, letters
 from runtime.journal.events import NewEvent
 from runtime.journal.journal import Journal
+from runtime.journal.lanes import LaneRow
+from runtime.journal.store import Connection
 from runtime.pipeline.route import Router
 from runtime.ports import Translator
 
@@ -45,7 +46,8 @@ class Tally(Struct):
     ignored: int = 0
     dead_lettered: int = 0
     facts: int = 0
-    queued: int = 0
+    positions: list[LaneRow] = []
+    """Where the lanes stand afterwards, if events were added."""
 
 
 class Translation:
@@ -82,9 +84,7 @@ class Translation:
         rules = self._sources.get(source)
         return rules.translator.version if rules else "none"
 
-    def forward(
-        self, connection: sqlite3.Connection, envelope: Envelope, tally: Tally, *, behind: int = 0
-    ) -> list[NewEvent]:
+    def forward(self, connection: Connection, envelope: Envelope, tally: Tally, *, behind: int = 0) -> list[NewEvent]:
         """Translate the fact at the cursor; its letter or its place in the queue of a letter is written here.
 
         `behind`: the letter that this fact has waited for and waits for no longer.
@@ -104,7 +104,7 @@ class Translation:
                 return []
         return self.settle(connection, envelope, outputs, tally, late=False)
 
-    def write_letter(self, connection: sqlite3.Connection, envelope: Envelope, error: Untranslatable) -> None:
+    def write_letter(self, connection: Connection, envelope: Envelope, error: Untranslatable) -> None:
         """Record why a fact could not be translated, and whom it holds up."""
         rules = self._sources.get(envelope.source)
         park_key: str | None = None
@@ -122,7 +122,7 @@ class Translation:
         )
 
     def _waits_for(
-        self, connection: sqlite3.Connection, envelope: Envelope, outputs: Sequence[Event | Ignored], behind: int
+        self, connection: Connection, envelope: Envelope, outputs: Sequence[Event | Ignored], behind: int
     ) -> int | None:
         source_id = self._journal.names.id(connection, "source", envelope.source)
         keys = sorted({o.partition_key for o in outputs if isinstance(o, Event)})
@@ -130,7 +130,7 @@ class Translation:
 
     def settle(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         envelope: Envelope,
         outputs: Sequence[Event | Ignored],
         tally: Tally,
@@ -155,7 +155,7 @@ class Translation:
         tally.ignored += ignored
         return new
 
-    def _nothing_new(self, connection: sqlite3.Connection, envelope: Envelope, output: Event | Ignored) -> str | None:
+    def _nothing_new(self, connection: Connection, envelope: Envelope, output: Event | Ignored) -> str | None:
         if isinstance(output, Ignored):
             return output.reason
         if output.once_key is None:
@@ -169,7 +169,7 @@ class Translation:
         ).fetchone()[0]
         return None if teller == envelope.intake_seq else "told before"
 
-    def _row(self, connection: sqlite3.Connection, envelope: Envelope, event: Event, late: bool) -> NewEvent:
+    def _row(self, connection: Connection, envelope: Envelope, event: Event, late: bool) -> NewEvent:
         names = self._journal.names
         type_name = NAMES[type(event.data)]
         lane = self._router.lane(type_name, envelope.source, event.partition_key)
@@ -188,7 +188,7 @@ class Translation:
         )
 
 
-def _count_reason(connection: sqlite3.Connection, reason: str) -> None:
+def _count_reason(connection: Connection, reason: str) -> None:
     connection.execute(
         "INSERT INTO ignored (reason, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1", (reason,)
     )
@@ -201,7 +201,7 @@ class TranslateStep:
         self._journal = journal
         self._translation = translation
 
-    def batch(self, connection: sqlite3.Connection, rows_max: int = ROWS_MAX) -> Tally:
+    def batch(self, connection: Connection, rows_max: int = ROWS_MAX) -> Tally:
         """Translate the next facts; `tally.facts` is 0 when there are none."""
         tally = Tally()
         cursor = connection.execute("SELECT translated FROM books").fetchone()[0]
@@ -219,10 +219,11 @@ class TranslateStep:
         return tally
 
 
-def write_tally(connection: sqlite3.Connection, new: list[NewEvent], tally: Tally) -> None:
+def write_tally(connection: Connection, new: list[NewEvent], tally: Tally) -> None:
     """Append the events and move the books by what the tally says."""
     events.append(connection, new)
-    tally.queued = len(new)
+    if new:
+        tally.positions = lanes.everyone(connection)
     books.move(
         connection,
         accepted=tally.accepted,

@@ -1,0 +1,58 @@
+"""Asks a running agent over its admin socket. Standard library only: commands must start fast."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from runtime.admin.place import socket_path
+from runtime.errors import EntrepotError, Permanent, Refused, Retryable
+
+TIMEOUT_SECONDS = 300.0
+_KINDS: dict[str, type[EntrepotError]] = {"Refused": Refused, "Permanent": Permanent, "Retryable": Retryable}
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("agent", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def is_running(data_dir: Path) -> bool:
+    """Whether an agent answers on the admin socket of this data folder."""
+    try:
+        connection = _Connection(socket_path(data_dir))
+        connection.connect()
+    except OSError:
+        return False
+    connection.close()
+    return True
+
+
+def call(data_dir: Path, verb: str, parameters: dict[str, Any]) -> Any:
+    """The agent's answer as plain data. Raises what the agent raised; `Retryable` when it does not answer."""
+    connection = _Connection(socket_path(data_dir))
+    try:
+        connection.request("POST", f"/v1/{verb}", json.dumps(parameters), {"content-type": "application/json"})
+        response = connection.getresponse()
+        body = response.read()
+    except PermissionError:
+        raise Refused(
+            f"this user may not open {socket_path(data_dir)}", hint="run as root, or join the agent's group"
+        ) from None
+    except OSError as error:
+        raise Retryable(f"the agent does not answer on {socket_path(data_dir)} ({error})") from None
+    finally:
+        connection.close()
+    answer = json.loads(body)
+    if response.status == http.client.OK:
+        return answer
+    raise _KINDS.get(answer["kind"], EntrepotError)(answer["error"], hint=answer["hint"])

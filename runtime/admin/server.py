@@ -1,0 +1,78 @@
+"""Answers `POST /v1/<verb>` on the admin socket: who may connect is decided by file mode and peer credentials."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Any
+
+import anyio
+import orjson
+from aiohttp import web
+from anyio.abc import TaskStatus
+
+from runtime.admin.place import socket_path
+from runtime.errors import EntrepotError, Permanent, Refused, Retryable
+from runtime.kernel import Kernel
+from runtime.operations import Operations
+
+MODE = 0o660
+BODY_BYTES_MAX = 1024 * 1024
+_STATUS: tuple[tuple[type[EntrepotError], int], ...] = ((Refused, 409), (Permanent, 422), (Retryable, 503))
+
+
+class AdminServer:
+    """The admin interface of one agent."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    async def serve(self, kernel: Kernel, *, task_status: TaskStatus[None]) -> None:
+        """Listen until cancelled."""
+        path = socket_path(kernel.configuration.data_dir)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # the journal's lock proves that nobody else uses it
+        runner = web.ServerRunner(web.Server(self._answer, access_log=None))
+        await runner.setup()
+        before = os.umask(0o777 & ~MODE)
+        try:
+            await web.UnixSite(runner, str(path)).start()
+        finally:
+            os.umask(before)
+        try:
+            task_status.started()
+            await anyio.sleep_forever()
+        finally:
+            for site in list(runner.sites):
+                await site.stop()
+            path.unlink(missing_ok=True)
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if not _may(request):
+            return _problem(403, Refused("this user may not administer the agent", hint="join the socket's group"))
+        try:
+            body = await request.content.read(BODY_BYTES_MAX)
+            parameters: dict[str, Any] = orjson.loads(body) if body else {}
+            answer = await self._operations.call(request.path.removeprefix("/v1/"), parameters)
+        except orjson.JSONDecodeError:
+            return _problem(400, Permanent("the parameters are no JSON object"))
+        except EntrepotError as error:
+            status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+            return _problem(status, error)
+        return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+
+def _problem(status: int, error: EntrepotError) -> web.Response:
+    body = {"error": str(error), "hint": error.hint, "kind": type(error).__name__}
+    return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
+
+
+def _may(request: web.BaseRequest) -> bool:
+    """Root, the agent's own user, or a member of the group that owns the socket's folder (file mode lets them in)."""
+    transport = request.transport
+    peer: socket.socket | None = transport.get_extra_info("socket") if transport else None
+    if peer is None:
+        return False
+    _, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return uid in {0, os.getuid()} or gid == os.getgid() or gid in os.getgroups()

@@ -1,0 +1,1 @@
+"""entrepot.toml: `model` says what may stand there, `load` reads and explains, `assemble` makes it work."""

@@ -1,0 +1,184 @@
+"""From entrepot.toml to working parts: adapters, translators, policy, routes. Everything is checked before the start.
+
+Problems that can lose or leak are errors; the rest are warnings with a next step.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from runtime import clock, plugins
+from runtime.clearance import Clearance, Policy, compile_policy, load_policy
+from runtime.config.load import convert, read_toml
+from runtime.config.model import Model, SourceSettings
+from runtime.errors import ConfigError
+from runtime.gateway.settings import SourceLimits, is_loopback
+from runtime.mapping import load as load_mapping
+from runtime.nearest import nearest
+from runtime.pipeline.route import Router
+from runtime.pipeline.translate import SourceRules
+from runtime.ports import Adapter, Hub, Translator
+from runtime.record import CHECKPOINTS_LANE
+from runtime.vault import Vault
+
+_SHARED_KEYS = frozenset(SourceSettings.__struct_fields__)
+
+
+class ConfiguredSource(Struct, frozen=True, kw_only=True):
+    """One source, ready to be started."""
+
+    name: str
+    shared: SourceSettings
+    adapter: Adapter
+    settings: Any
+    rules: SourceRules
+    lane: str
+    limits: SourceLimits
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """A checked configuration."""
+
+    path: Path
+    digest: str
+    """SHA-256 of entrepot.toml and every file it names, in checkpoints and status."""
+    model: Model
+    directory: Path
+    data_dir: Path
+    vault: Vault
+    sources: dict[str, ConfiguredSource]
+    router: Router
+    policy: Policy
+    clearance: Clearance
+    hub: Hub
+    hub_settings: Any
+    warnings: list[str]
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read and check everything that entrepot.toml names. Raises `ConfigError` with the first error."""
+    return _Assembly(path).finish()
+
+
+class _Assembly:
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.where = str(path)
+        self.directory = self.path.parent
+        self.raw = read_toml(path)
+        self.model = convert(self.raw, Model, where=self.where)
+        self.files: list[bytes] = [msgspec.json.encode(self.raw, order="sorted")]
+        secrets = self.model.secrets.dir
+        self.vault = Vault(self.directory / secrets if secrets else None)
+        self.warnings: list[str] = []
+
+    def finish(self) -> Configuration:
+        model = self.model
+        self._check_lanes()
+        sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
+        if not sources:
+            self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
+        policy = self._policy()
+        hub = plugins.hub()
+        return Configuration(
+            path=self.path,
+            model=model,
+            directory=self.directory,
+            data_dir=(self.directory / model.data_dir).absolute(),
+            vault=self.vault,
+            sources=sources,
+            router=Router(tuple(model.routes), {s.name: s.lane for s in sources.values()}),
+            policy=policy,
+            clearance=compile_policy(policy, today=clock.today()),
+            hub=hub,
+            hub_settings=convert(model.hub, hub.settings, where=self.where, at="hub"),
+            warnings=self.warnings,
+            digest=sha256(b"\0".join(self.files)).hexdigest(),
+        )
+
+    def _check_lanes(self) -> None:
+        lanes = self.model.lanes
+        if not lanes:
+            raise ConfigError(f"{self.where}: there is no lane", hint="add [lanes.realtime]")
+        if CHECKPOINTS_LANE in lanes:
+            raise ConfigError(f"{self.where}: the lane name {CHECKPOINTS_LANE!r} is reserved for signed checkpoints")
+        for index, route in enumerate(self.model.routes):
+            self._known_lane(route.lane, f"routes[{index}].lane")
+
+    def _known_lane(self, name: str, at: str) -> str:
+        if name not in self.model.lanes:
+            raise ConfigError(f"{self.where}: {at} is {name!r}{nearest(name, self.model.lanes)}")
+        return name
+
+    def _source(self, name: str, raw: dict[str, Any]) -> ConfiguredSource:
+        at = f"sources.{name}"
+        own = {key: value for key, value in raw.items() if key in _SHARED_KEYS}
+        if "adapter" not in own:
+            raise ConfigError(f"{self.where}: the key '{at}.adapter' is missing")
+        shared = convert(own, SourceSettings, where=self.where, at=at)
+        adapter = plugins.adapter(shared.adapter, where=f"{self.where}: {at}.adapter")
+        rest = {key: value for key, value in raw.items() if key not in _SHARED_KEYS}
+        settings = convert(rest, adapter.settings, where=self.where, at=at)
+        lane = shared.lane or (next(iter(self.model.lanes)) if len(self.model.lanes) == 1 else "")
+        translator = self._translator(shared, at)
+        self._warn_about_keys(name, shared, adapter, translator)
+        try:
+            notes = adapter.check(settings, loopback=is_loopback(self.model.gateway.listen))
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {at}: {error}", hint=error.hint) from None
+        self.warnings += [f"{self.where}: {at}: {note}" for note in notes]
+        return ConfiguredSource(
+            name=name,
+            shared=shared,
+            adapter=adapter,
+            settings=settings,
+            rules=SourceRules(translator, shared.on_letter == "park"),
+            lane=self._known_lane(lane, f"{at}.lane"),
+            limits=shared.limits or self.model.gateway,
+        )
+
+    def _translator(self, shared: SourceSettings, at: str) -> Translator:
+        if (shared.mapping is None) == (shared.translator is None):
+            raise ConfigError(f'{self.where}: {at} needs either mapping = "…" or translator = "…", one of the two')
+        if shared.translator is not None:
+            return plugins.translator(shared.translator, where=f"{self.where}: {at}.translator")
+        return self.mapping(str(shared.mapping))
+
+    def mapping(self, relative: str) -> Translator:
+        path = self.directory / relative
+        raw = read_toml(path)
+        self.files.append(msgspec.json.encode(raw, order="sorted", enc_hook=str))
+        return load_mapping(path.read_text("utf-8"), relative, lambda name: self._table(path.parent / name))
+
+    def _table(self, path: Path) -> str:
+        try:
+            content = path.read_text("utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read ({error.strerror})") from None
+        self.files.append(content.encode())
+        return content
+
+    def _policy(self) -> Policy:
+        relative = self.model.residency.policy
+        read_toml(self.directory / relative)
+        text = (self.directory / relative).read_text("utf-8")
+        self.files.append(text.encode())
+        return load_policy(text, where=relative)
+
+    def _warn_about_keys(self, name: str, shared: SourceSettings, adapter: Adapter, translator: Translator) -> None:
+        keyed = shared.dedupe == "key" and (translator_has_key(translator) or not adapter.accepts_http)
+        if not keyed and shared.dedupe != "body":
+            self.warnings.append(
+                f"{self.where}: sources.{name}: without an Idempotency-Key header a sender's retry is a second fact;"
+                ' give the mapping a key, or set dedupe = "body"'
+            )
+
+
+def translator_has_key(translator: Translator) -> bool:
+    """Whether messages carry their own idempotency key."""
+    return bool(getattr(translator, "has_key", True))

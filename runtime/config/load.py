@@ -1,0 +1,136 @@
+"""Reads TOML files into structs and says in one sentence what is wrong: file, key, and the nearest valid choice."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from runtime.errors import ConfigError
+from runtime.nearest import nearest
+
+T = TypeVar("T")
+FILE_BYTES_MAX = 4_000_000
+_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_MISSING = re.compile(r"Object missing required field `(.*)`")
+_SEGMENT = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises `ConfigError` when the file is missing, unreadable, too large, or no TOML."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise ConfigError(f"{path} {reason}", hint=_siblings(path)) from None
+    if len(content) > FILE_BYTES_MAX:
+        raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX} bytes")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no valid TOML: {error}") from None
+
+
+def _siblings(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist either"
+    return f"in {path.parent} there is{nearest(path.name, sorted(p.name for p in path.parent.glob('*.toml')))}"
+
+
+def convert(raw: Any, model: type[T], *, where: str, at: str = "", ignore: frozenset[str] = frozenset()) -> T:
+    """`raw` as a struct. `where` names the file and `at` the table for the sentence. Raises `ConfigError`.
+
+    `ignore`: keys at the top that belong to somebody else.
+    """
+    if ignore and isinstance(raw, dict):
+        raw = {key: value for key, value in raw.items() if key not in ignore}
+    try:
+        return msgspec.convert(raw, model)
+    except msgspec.ValidationError as error:
+        raise ConfigError(explain(error, model, raw, where=where, at=at)) from None
+
+
+def explain(error: msgspec.ValidationError, model: Any, raw: Any, *, where: str, at: str) -> str:
+    """A sentence for people from msgspec's message."""
+    match = _MESSAGE.match(str(error))
+    what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
+    segments = [key or index for key, index in _SEGMENT.findall(path)]
+    place = _place(at, _named(segments, raw))
+    kind = _type_at(inspect.type_info(model), segments)
+    unknown, missing = _UNKNOWN.match(what), _MISSING.match(what)
+    if unknown:
+        fields = [f.encode_name for f in kind.fields] if isinstance(kind, inspect.StructType) else []
+        return f"{where}: there is no key {_place(place, [unknown[1]])!r}{nearest(unknown[1], fields)}"
+    if missing:
+        return f"{where}: the key {_place(place, [missing[1]])!r} is missing"
+    choices = _choices(kind)
+    if choices:
+        value = _value_at(raw, segments)
+        return f"{where}: {place} is {value!r}{nearest(str(value), choices)}"
+    return f"{where}: {place or 'the file'}: {_plain(what)}"
+
+
+def _plain(what: str) -> str:
+    what = what.replace("Expected `str` matching regex '^[a-z0-9-]{1,40}$'", "use only a-z, 0-9 and - (at most 40)")
+    return what.replace("`", "").replace("Expected", "expected").replace("array", "list").replace("object", "table")
+
+
+def _place(at: str, segments: list[str]) -> str:
+    text = at
+    for segment in segments:
+        text += f"[{segment}]" if segment.isdigit() else f".{segment}" if text else segment
+    return text
+
+
+def _named(segments: list[str], raw: Any) -> list[str]:
+    """msgspec writes `[...]` for a table's value: find which one it was by looking for the only candidate."""
+    named: list[str] = []
+    for segment in segments:
+        if segment == "..." and isinstance(raw, dict):
+            segment = next(iter(raw)) if len(raw) == 1 else "*"
+        raw = raw.get(segment) if isinstance(raw, dict) else None
+        named.append(segment)
+    return named
+
+
+def _value_at(raw: Any, segments: list[str]) -> Any:
+    for segment in segments:
+        if isinstance(raw, dict):
+            raw = raw.get(segment)
+        elif isinstance(raw, list) and segment.isdigit():
+            raw = raw[int(segment)]
+    return raw
+
+
+def _type_at(kind: inspect.Type, segments: list[str]) -> inspect.Type:
+    for segment in segments:
+        kind = _bare(kind)
+        if isinstance(kind, inspect.StructType):
+            found = [f.type for f in kind.fields if f.encode_name == segment]
+            kind = found[0] if found else kind
+        elif isinstance(kind, inspect.DictType):
+            kind = kind.value_type
+        elif isinstance(kind, inspect.ListType | inspect.VarTupleType):
+            kind = kind.item_type
+    return _bare(kind)
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    if isinstance(kind, inspect.Metadata):
+        return _bare(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        kinds = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
+        return _bare(kinds[0])
+    return kind
+
+
+def _choices(kind: inspect.Type) -> list[str]:
+    return [str(v) for v in kind.values] if isinstance(kind, inspect.LiteralType) else []

@@ -1,0 +1,100 @@
+"""What may stand in entrepot.toml. Every limit has a bound, a default and a sentence here; docs are checked against it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from runtime.gateway.settings import GatewaySettings, SourceLimits
+from runtime.observe.alerts import AlertSettings
+from runtime.pipeline.route import Route
+
+Name = Annotated[str, Meta(pattern="^[a-z0-9-]{1,40}$")]
+MEBIBYTE = 1024 * 1024
+
+
+class SecretSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[secrets]`: one file a secret. systemd's credentials directory is looked at first."""
+
+    dir: str | None = None
+    """Folder of secret files."""
+
+
+class ResidencySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[residency]`: what may leave. Without a policy nothing does."""
+
+    policy: str
+    """Policy file (TOML)."""
+
+
+class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[journal]`: how much disk, and how long what is safe at the hub is kept for refill."""
+
+    disk_bytes_max: Annotated[int, Meta(ge=64 * MEBIBYTE)] = 10_240 * MEBIBYTE
+    """Disk budget. When it is used up, senders get 507 and try again; nothing is dropped."""
+    ballast_bytes: Annotated[int, Meta(ge=0, le=1_024 * MEBIBYTE)] = 16 * MEBIBYTE
+    """A file that is given back when the disk is really full, so that the agent can still settle what it has."""
+    refill_hours: Annotated[int, Meta(ge=1, le=24 * 365)] = 72
+    """How long acknowledged records stay for a refill of the hub, counted in running hours."""
+    key_days: Annotated[int, Meta(ge=1, le=400)] = 35
+    """How long an idempotency key answers with the same receipt, counted in running days."""
+    watchdog_seconds: Annotated[int, Meta(ge=10, le=3_600)] = 60
+    """A step that hangs longer (a mapping without end) ends the process; the service manager starts it again."""
+
+
+class EvidenceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[evidence]`: signed checkpoints."""
+
+    checkpoint_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    """Time between two signed checkpoints; one more is written at an orderly stop."""
+
+
+class LaneSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[lanes.<name>]`: an ordered path to the hub with its own stream."""
+
+    lag_seconds_warning: Annotated[int, Meta(ge=1, le=86_400 * 365)] = 900
+    """Status says "warning" when the oldest event of this lane has waited longer while the hub is there."""
+
+
+class SourceSettings(Struct, frozen=True, kw_only=True):
+    """`[sources.<name>]`: the keys that every adapter shares. The others belong to the adapter."""
+
+    adapter: str
+    """Name of an installed adapter."""
+    mapping: str | None = None
+    """Mapping file (TOML)."""
+    translator: str | None = None
+    """Instead of a mapping: name of an installed Python translator (entry point group entrepot.translators)."""
+    lane: Name | None = None
+    """Lane of the events, unless a route says otherwise. May be left out when there is one lane only."""
+    on_letter: Literal["pass", "park"] = "pass"
+    """After a rejected message: `pass` lets successors go on, `park` makes those of the same key wait."""
+    dedupe: Literal["key", "body", "none"] = "key"
+    """What makes two messages the same: the idempotency key, the exact body, or nothing."""
+    limits: SourceLimits | None = None
+    """This source's own limits instead of those of [gateway]."""
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """entrepot.toml."""
+
+    region: Name
+    """Id of the region: part of subjects, stream names and receipts."""
+    jurisdiction: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    """ISO 3166 alpha-2 code of the law that holds here."""
+    environment: Literal["test", "prod"]
+    """Stands in the hub's stream metadata; a mismatch stops sending."""
+    data_dir: str = "state"
+    """Journal, keys, lock and admin socket."""
+    lanes: dict[Name, LaneSettings]
+    sources: dict[Name, dict[str, Any]] = {}
+    routes: list[Route] = []
+    """By event type, source or key; the first match decides."""
+    hub: dict[str, Any] = field(default_factory=dict)
+    residency: ResidencySettings
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    secrets: SecretSettings = field(default_factory=SecretSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)

@@ -1,0 +1,211 @@
+"""The listener: routes a request to its source's door, and stops without losing what is in hand.
+
+Promises one answer per request, and a graceful stop within `STOP_SECONDS_MAX`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import anyio
+from aiohttp import web
+from anyio.abc import TaskStatus
+
+from runtime import clock
+from runtime.errors import ConfigError
+from runtime.gateway import health, problems
+from runtime.gateway.answers import Answer, rejected
+from runtime.gateway.body import Room
+from runtime.gateway.connection import Listener, Log, new_correlation_id
+from runtime.gateway.inlet import GatewaySource, Inlet
+from runtime.gateway.keys import traceparent
+from runtime.gateway.problems import Rejection
+from runtime.gateway.settings import GatewaySettings, parse_listen
+
+STOP_SECONDS_MAX = 10.0
+"""7-faults.md: SIGTERM in a burst ends within 10 s."""
+_CLOSE_SECONDS_MAX = 0.5
+_GETS = ("/live", "/ready", "/metrics")
+
+
+def _silent(_event: str, **_fields: object) -> None:
+    pass
+
+
+class Gateway:
+    """HTTP in for all sources of one agent."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        sources: Mapping[str, GatewaySource],
+        *,
+        ready: Callable[[], list[str]] = list,
+        metrics: Callable[[], bytes] = bytes,
+        log: Log = _silent,
+        now: Callable[[], float] = clock.monotonic,
+    ) -> None:
+        """`ready` returns what keeps messages out, as sentences; `now` is monotonic seconds."""
+        self._settings = settings
+        self._ready = ready
+        self._metrics = metrics
+        self._log = log
+        self._now = now
+        self._room = Room(settings.buffered_bytes_max)
+        self._runner: web.ServerRunner | None = None
+        self._in_hand = 0
+        self._idle: anyio.Event | None = None
+        self._inlets: dict[str, Inlet] = {}
+        self.draining = False
+        """Set to refuse new messages with 503 while everything else goes on."""
+        self.answers: Counter[tuple[str, int]] = Counter()
+        """How often each path (of a known source or a page) was answered with which status."""
+        self.serve_sources(sources)
+
+    def serve_sources(self, sources: Mapping[str, GatewaySource]) -> None:
+        """Replace all sources at once; requests in hand finish with the old ones."""
+        settings = self._settings
+        self._inlets = {
+            f"/in/{name}": Inlet(
+                served, served.limits or settings, self._room, settings.body_timeout_seconds, self._now
+            )
+            for name, served in sources.items()
+        }
+
+    async def start(self, sockets: Sequence[socket.socket] | None = None) -> list[str]:
+        """Listen and return the addresses as `host:port`. Open `sockets` (systemd) replace `settings.listen`.
+
+        Raises `ConfigError` when the address cannot be had.
+        """
+        runner = web.ServerRunner(
+            Listener(self._handle, self._settings, self._log), shutdown_timeout=_CLOSE_SECONDS_MAX
+        )
+        await runner.setup()
+        try:
+            for site in self._sites(runner, sockets):
+                await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise _no_address(self._settings.listen, error) from error
+        self._runner = runner
+        return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in runner.addresses]
+
+    def _sites(self, runner: web.ServerRunner, sockets: Sequence[socket.socket] | None) -> list[web.BaseSite]:
+        backlog = self._settings.backlog_max
+        if sockets:
+            return [web.SockSite(runner, sock, backlog=backlog) for sock in sockets]
+        host, port = parse_listen(self._settings.listen)
+        return [web.TCPSite(runner, host, port, backlog=backlog)]
+
+    async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
+        """Stop listening, answer what is in hand, close every connection. Safe to call twice."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        self.draining = True
+        for site in list(runner.sites):
+            await site.stop()
+        if self._in_hand:
+            self._idle = anyio.Event()
+            with anyio.move_on_after(seconds_max - 2 * _CLOSE_SECONDS_MAX):
+                await self._idle.wait()
+        await runner.cleanup()
+
+    async def abandon(self) -> None:
+        """Close everything now; waits for nothing, so it also works while being cancelled."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        if runner.server is not None:
+            for connection in runner.server.connections:
+                connection.force_close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._in_hand += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._in_hand -= 1
+            if self._idle is not None and not self._in_hand:
+                self._idle.set()
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
+        path = request.raw_path
+        inlet = self._inlets.get(path)
+        if inlet is None:
+            path = path.partition("?")[0]
+            inlet = self._inlets.get(path)
+        try:
+            answer = await self._receive(inlet, request) if inlet is not None else self._page(path, request)
+        except Rejection as rejection:
+            answer = self._reject(path, request, rejection)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours must cost one request, not the connection of others
+            answer = self._reject(path, request, problems.internal(), error=f"{type(error).__name__}: {error}")
+        self.answers[path if answer.status != 404 else "", answer.status] += 1
+        return answer
+
+    async def _receive(self, inlet: Inlet, request: web.BaseRequest) -> Answer:
+        if request.method != "POST":
+            raise problems.wrong_method("POST")
+        if self.draining:
+            raise problems.draining()
+        return await inlet.receive(request)
+
+    def _page(self, path: str, request: web.BaseRequest) -> Answer:
+        if path not in _GETS:
+            raise problems.not_found()
+        if request.method not in {"GET", "HEAD"}:
+            raise problems.wrong_method("GET, HEAD")
+        if path == "/live":
+            return health.live()
+        if path == "/metrics":
+            return health.metrics(self._metrics())
+        return health.ready(["The agent is stopping."] if self.draining else self._ready())
+
+    def _reject(self, path: str, request: web.BaseRequest, rejection: Rejection, **fields: object) -> Answer:
+        trace = traceparent(request.headers.get("traceparent"))
+        correlation_id = new_correlation_id() if trace is None else trace[3:35]
+        self._log(
+            "request_rejected",
+            path=path[:100],
+            status=rejection.status,
+            problem=rejection.name,
+            correlation_id=correlation_id,
+            **fields,
+        )
+        return rejected(rejection, correlation_id)
+
+
+def _no_address(listen: str, error: OSError) -> ConfigError:
+    reason = "is taken by another process" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+    return ConfigError(
+        f'gateway.listen: "{listen}" {reason}', hint="choose another port, or stop what listens there (ss -ltnp)"
+    )
+
+
+async def serve(
+    gateway: Gateway,
+    stop: anyio.Event,
+    *,
+    sockets: Sequence[socket.socket] | None = None,
+    task_status: TaskStatus[list[str]] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Listen until `stop` is set, then stop gracefully. `task_status` reports the addresses.
+
+    Cancelling instead of stopping leaves at once; senders then retry what got no answer.
+    """
+    addresses = await gateway.start(sockets)
+    task_status.started(addresses)
+    try:
+        await stop.wait()
+        await gateway.stop()
+    except BaseException:
+        await gateway.abandon()
+        raise

@@ -1,0 +1,79 @@
+"""The `[gateway]` table: where to listen, and how much of anything a sender may ask for.
+
+Every limit has a bound here, so that a typing error cannot switch it off.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from runtime.errors import ConfigError
+
+Kilobytes = 1024
+Megabytes = 1024 * 1024
+
+
+class SourceLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one source may ask for."""
+
+    body_bytes_max: Annotated[int, Meta(ge=1, le=64 * Megabytes)] = Megabytes
+    """One message; also one line of NDJSON, and the inflated size of a compressed one."""
+    ndjson_body_bytes_max: Annotated[int, Meta(ge=1, le=256 * Megabytes)] = 8 * Megabytes
+    """One NDJSON request; it is held in memory and committed as a whole."""
+    ndjson_lines_max: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
+    depth_max: Annotated[int, Meta(ge=1, le=500)] = 64
+    """Nested objects and arrays. Parsers recurse, so depth is refused before any of them runs."""
+    rate_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 10_000.0
+    """Requests in the long run; an NDJSON request counts as one. More gets 429 with Retry-After."""
+    burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    in_flight_max: Annotated[int, Meta(ge=1, le=10_000)] = 512
+    """Requests in hand at once, so that one source cannot take every connection's memory."""
+    compressed: bool = False
+    """Accept `Content-Encoding: gzip` and `deflate`. Off: 415."""
+    ratio_max: Annotated[int, Meta(ge=2, le=1_000)] = 20
+    """A compressed body may grow by this factor and no further (a bomb grows by about 1,000)."""
+
+
+class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[gateway]`. The limits of `SourceLimits` stand here too: they hold for every source without its own."""
+
+    listen: str = "127.0.0.1:8080"
+    """`host:port`; `[::1]:8080` for IPv6. Port 0 lets the system choose."""
+    header_bytes_max: Annotated[int, Meta(ge=1024, le=256 * Kilobytes)] = 16 * Kilobytes
+    """Request line and all headers together. More gets 431."""
+    headers_max: Annotated[int, Meta(ge=8, le=1_000)] = 64
+    connections_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_024
+    """Open connections; further ones get 503 at once."""
+    backlog_max: Annotated[int, Meta(ge=1, le=65_535)] = 1_024
+    """Connections that the kernel of the operating system keeps for us before we accept them."""
+    buffered_bytes_max: Annotated[int, Meta(ge=Megabytes)] = 64 * Megabytes
+    """Bodies in hand, all sources together. More gets 503 with Retry-After."""
+    head_timeout_seconds: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    """From the first byte of a request to the end of its headers. Later gets 408."""
+    body_timeout_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 30.0
+    """From the end of the headers to the end of the body. Later gets 408."""
+    keepalive_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 75.0
+    """An idle connection is closed after this long."""
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """`"127.0.0.1:8080"` → `("127.0.0.1", 8080)`. Raises `ConfigError`."""
+    host, colon, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ConfigError(f'gateway.listen is "{listen}"; write it as host:port, for example "127.0.0.1:8080"')
+    return host, int(port)
+
+
+def is_loopback(listen: str) -> bool:
+    """True when nobody outside this machine can reach the address. Raises `ConfigError`."""
+    host, _ = parse_listen(listen)
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,113 @@
+"""The working parts of one region without its edges: journal, keys, policy in force, translation, lanes, evidence.
+
+The agent puts edges and tasks around it; a command on a stopped agent's journal uses it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from runtime import clock
+from runtime.canonical.registry import TYPES
+from runtime.clearance import Clearance, compile_policy
+from runtime.config.assemble import Configuration
+from runtime.identity import Identity, load_or_create
+from runtime.journal.journal import Journal
+from runtime.journal.lanes import LaneRow
+from runtime.journal.retention import Limits
+from runtime.pipeline.checkpoint import CheckpointStep
+from runtime.pipeline.lane import LaneAlert, LaneStep, PolicyInForce
+from runtime.pipeline.replay import Replay
+from runtime.pipeline.retention import Room
+from runtime.pipeline.seal import Sealer
+from runtime.pipeline.translate import TranslateStep, Translation
+from runtime.signal import Signal
+
+HOUR_SECONDS = 3_600
+
+
+class Kernel:
+    """Built by `open_kernel`; everything on it is ready to use while the context lasts."""
+
+    def __init__(self, configuration: Configuration, journal: Journal, identity: Identity, alert: LaneAlert) -> None:
+        model = configuration.model
+        self.configuration = configuration
+        self.journal = journal
+        self.identity = identity
+        self.arrived = Signal()
+        self.policy = self._in_force(configuration.clearance)
+        self.translation = Translation(
+            journal, {name: source.rules for name, source in configuration.sources.items()}, configuration.router
+        )
+        self.translate = TranslateStep(journal, self.translation)
+        self.replay = Replay(journal, self.translation)
+        self.lanes = {name: LaneStep(journal, journal.lanes[name], lambda: self.policy, alert) for name in model.lanes}
+        self.checkpoints = CheckpointStep(
+            journal, identity, model.region, model.environment, configuration.clearance.digest, configuration.digest
+        )
+        self.room = Room(
+            journal,
+            Limits(model.journal.refill_hours * HOUR_SECONDS, model.journal.key_days * 24 * HOUR_SECONDS),
+            model.journal.disk_bytes_max,
+            model.journal.ballast_bytes,
+        )
+
+    def renew_policy(self) -> bool:
+        """Compile the policy for today; dated rules begin and end at midnight. True if it changed."""
+        changes_on = self.policy.sealer.clearance.changes_on
+        if changes_on is None or clock.today() < changes_on:
+            return False
+        self.policy = self._in_force(compile_policy(self.configuration.policy, today=clock.today()))
+        self.checkpoints.policy = self.policy.sealer.clearance.digest
+        return True
+
+    def moved(self, positions: Iterable[LaneRow]) -> None:
+        """Translation has added events: these lanes may have something to send."""
+        for row in positions:
+            if row.name in self.lanes:
+                self.lanes[row.name].queued(row)
+
+    async def adopted(self, epoch: int) -> None:
+        """Every lane has moved to a new epoch."""
+        self.journal.epoch = epoch
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Every lane looks at the journal again, after a change made by a person."""
+        for lane in self.lanes.values():
+            await lane.refresh()
+
+    def _in_force(self, clearance: Clearance) -> PolicyInForce:
+        names = self.journal.names
+        sealer = Sealer(self.configuration.model.region, clearance, self.identity.commitment_key, names.known)
+        return PolicyInForce(sealer)
+
+
+@asynccontextmanager
+async def open_kernel(
+    configuration: Configuration,
+    *,
+    alert: LaneAlert | None = None,
+    observe: Callable[[float, int], None] = lambda seconds, changes: None,
+) -> AsyncIterator[Kernel]:
+    """Open the journal, run its writer, and close it in order. Raises `Refused`, `Permanent`, `StorageFailed`."""
+    journal = Journal(configuration.data_dir, observe)
+    model = configuration.model
+    names: dict[str, Any] = {"source": list(configuration.sources), "type": list(TYPES)}
+    await journal.open(model.region, model.environment, list(model.lanes), names)
+    try:
+        identity = load_or_create(configuration.data_dir / "identity", journal_is_new=journal.is_new)
+    except BaseException:
+        await journal.store.close()
+        raise
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.writer.run)
+        try:
+            yield Kernel(configuration, journal, identity, alert or LaneAlert())
+        finally:
+            await journal.close()
+            tasks.cancel_scope.cancel()

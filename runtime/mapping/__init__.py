@@ -1,0 +1,12 @@
+"""Mappings are data: a TOML text, compiled once to straight Python, says how a platform's messages become canonical.
+
+`load` gives a `CompiledMapping` (a `runtime.ports.Translator`); `try_mapping` shows what it does with one message.
+Reading order: document (the rules) → generate (the function) → fields, leaves, loops, expression → compiled.
+"""
+
+from __future__ import annotations
+
+from runtime.mapping.compiled import CompiledMapping, load
+from runtime.mapping.trial import Trial, try_mapping
+
+__all__ = ["CompiledMapping", "Trial", "load", "try_mapping"]

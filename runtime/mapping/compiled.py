@@ -1,0 +1,68 @@
+"""A compiled mapping: the `Translator` that the pipeline calls. Immutable; same envelope, same events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+from runtime.envelope import Envelope, Event, Ignored
+from runtime.mapping.decode import decode_json
+from runtime.mapping.document import Document, read_document
+from runtime.mapping.generate import Generated, generate
+from runtime.mapping.keys import key_reader
+from runtime.mapping.paths import Segment, dotted
+from runtime.mapping.tables import Read
+
+
+def load(text: str, file: str, read_text: Read) -> CompiledMapping:
+    """Compile a mapping. `file` is its name in messages; `read_text(name)` gives the text of a table file beside it.
+
+    Raises `ConfigError`: one sentence with the file, the key path, what is wrong and the nearest choice.
+    """
+    document = read_document(text, file, read_text)
+    digest = sha256(text.encode())
+    for name in sorted(document.files):
+        content = document.files[name].encode()
+        digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return CompiledMapping(document, generate(document), digest.hexdigest())
+
+
+class CompiledMapping:
+    """Implements `runtime.ports.Translator`."""
+
+    def __init__(self, document: Document, generated: Generated, sha256_hex: str) -> None:
+        self._version = f"{document.name} {document.version} ({sha256_hex[:8]})"
+        self._key = key_reader(document.key) if document.key else None
+        self._run = generated.run
+        self.name = document.name
+        self.sha256 = sha256_hex
+        """Over the text and its table files."""
+        self.has_key = bool(document.key)
+        """Whether messages bring their own idempotency key."""
+        self.source_text = generated.source_text
+        """The generated Python, for the curious."""
+        keys = frozenset(path.segments for path in document.key)
+        self.reads = frozenset(dotted(path) for path in generated.reads | keys)
+        """Every path that some rule reads; `[]` stands for each element of a list."""
+        self.read_paths: tuple[frozenset[tuple[Segment, ...]], ...] = tuple(
+            reads | keys for reads in generated.reads_by_output
+        )
+        """What each output reads, the key and the ignore rules included."""
+        self.output_types = tuple(output.type.name for output in document.outputs)
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    def key(self, body: bytes, content_type: str) -> str | None:
+        """The message's own idempotency key; None if it has none or cannot be read. Several paths are joined by `|`."""
+        return self._key(body, content_type) if self._key is not None else None
+
+    def translate(self, envelope: Envelope) -> Sequence[Event | Ignored]:
+        """Raises `Untranslatable` with the position: a JSON pointer, or line and column."""
+        return self._run(decode_json(envelope.body, envelope.content_type), envelope.received_us)
+
+    def run(self, message: Any, received_us: int) -> list[Event | Ignored]:
+        """Translate what is decoded already. Raises `Untranslatable`."""
+        return self._run(message, received_us)

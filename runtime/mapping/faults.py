@@ -1,0 +1,63 @@
+"""What goes wrong, in words: with one value of a message (`Bad`), or in the text of a mapping (`Spot.fail`).
+
+What is said about a message never repeats its values: the words end up in letters, logs and alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import NoReturn
+
+from msgspec import Struct
+
+from runtime.errors import ConfigError
+
+
+class Bad(ValueError):
+    """One value cannot be used; caught by the compiled mapping, which adds the position."""
+
+
+def kind_of(value: object) -> str:
+    """JSON's own word for the kind of a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return "text" if value else "an empty text"
+    if isinstance(value, int | float | Decimal):
+        return "a number"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+class Spot(Struct, frozen=True):
+    """A place in a mapping file: `outputs[1].fields.occurred_at.convert`."""
+
+    file: str
+    key: str = ""
+
+    def child(self, name: str) -> Spot:
+        bare = name.replace("_", "").replace("-", "").isalnum() and name.isascii()
+        shown = name if bare else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return Spot(self.file, f"{self.key}.{shown}" if self.key else shown)
+
+    def item(self, index: int) -> Spot:
+        return Spot(self.file, f"{self.key}[{index}]")
+
+    def fail(self, problem: str, *, given: object = None, choices: Iterable[str] = ()) -> NoReturn:
+        """Raise `ConfigError`: one sentence with file, key, problem and the nearest choice."""
+        where = f"{self.file}: {self.key}: " if self.key else f"{self.file}: "
+        raise ConfigError(where + problem + nearest(given, choices))
+
+
+def nearest(given: object, choices: Iterable[str]) -> str:
+    """`; did you mean "instant"?`, or the whole list when it is short, or nothing."""
+    names = sorted(choices)
+    close = get_close_matches(str(given)[:100], names, n=1, cutoff=0.55) if given is not None else []
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    if names and len(names) <= 30:
+        return "; choose one of " + ", ".join(names)
+    return ""

@@ -1,0 +1,88 @@
+"""The idempotency key that a message brings along: read at intake, so only the key itself is decoded."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from runtime.errors import Untranslatable
+from runtime.mapping.decode import decode_json
+from runtime.mapping.faults import Bad
+from runtime.mapping.paths import Path
+from runtime.mapping.values import bounded_key, item, join_key, key_text
+
+Tree = dict[str, Any]
+"""Keys of one object; None stands for a value, a Tree for an object on the way."""
+
+
+def key_reader(paths: tuple[Path, ...]) -> Callable[[bytes, str], str | None]:
+    """A function of body and content type that never raises on foreign data; several values are joined by `|`."""
+    quick = _quick_decoder(paths)
+
+    def read(body: bytes, content_type: str) -> str | None:
+        try:
+            if quick is None or "charset" in content_type or body[:3] == codecs.BOM_UTF8:
+                message = decode_json(body, content_type)
+                found = [_walk(message, path) for path in paths]
+            else:
+                found = quick(body)
+            return bounded_key(key_text(found[0])) if len(found) == 1 else join_key(tuple(map(key_text, found)))
+        except (Untranslatable, Bad, msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
+            return None
+
+    return read
+
+
+def _walk(value: Any, path: Path) -> Any:
+    for part in path.segments:
+        by_name = isinstance(part, str) and isinstance(value, dict)
+        value = value.get(part) if by_name else item(value, part) if isinstance(part, int) else None
+    return value
+
+
+def _quick_decoder(paths: tuple[Path, ...]) -> Callable[[bytes], list[Any]] | None:
+    """A decoder that skips all but the keys; None for paths through lists, or through one another."""
+    tree: Tree = {}
+    for path in paths:
+        level = tree
+        for part in path.segments[:-1]:
+            inner = level.setdefault(str(part), {})
+            if isinstance(part, int) or inner is None:
+                return None
+            level = inner
+        if not path.segments or isinstance(path.segments[-1], int) or level.get(path.segments[-1]) is not None:
+            return None
+        level[path.segments[-1]] = None
+    decode = msgspec.json.Decoder(_struct(tree), float_hook=Decimal).decode
+    routes = [[f"f{index}" for index in _indexes(tree, path)] for path in paths]
+
+    def read(body: bytes) -> list[Any]:
+        message, found = decode(body), []
+        for route in routes:
+            value = message
+            for name in route:
+                value = getattr(value, name, None)
+            found.append(value)
+        return found
+
+    return read
+
+
+def _struct(tree: Tree) -> Any:
+    fields = [
+        (f"f{index}", Any if inner is None else _struct(inner) | None, None)
+        for index, inner in enumerate(tree.values())
+    ]
+    return msgspec.defstruct("Keys", fields, rename={f"f{index}": name for index, name in enumerate(tree)})
+
+
+def _indexes(tree: Tree, path: Path) -> list[int]:
+    found: list[int] = []
+    for part in path.segments:
+        found.append(list(tree).index(str(part)))
+        tree = tree[str(part)] or {}
+    return found

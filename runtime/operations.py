@@ -1,0 +1,217 @@
+"""Every verb that needs the journal, once: the admin socket of a running agent and a command on a stopped one share it.
+
+Parameters and answers are plain data. Errors are `EntrepotError`s with a hint.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from runtime import clock
+from runtime.errors import Permanent, Refused
+from runtime.journal import inspect, intake, lanes, letters
+from runtime.journal.letters import Letter
+from runtime.kernel import Kernel
+from runtime.masking import masked
+from runtime.pipeline import adopt
+from runtime.ports import HubLink, Scope
+from runtime.status import Status, journal_stats
+
+ROWS_MAX = 1_000
+Answer = Any
+
+
+class Operations:
+    """`call(verb, parameters)` for everybody; one method a verb."""
+
+    def __init__(self, kernel: Kernel, status: Callable[[], Awaitable[Status]], *, running: bool) -> None:
+        self._kernel = kernel
+        self._status = status
+        self._running = running
+        self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {
+            "status": self.status,
+            "letters.list": self.letters_list,
+            "letters.show": self.letters_show,
+            "letters.retry": self.letters_retry,
+            "letters.release": self.letters_release,
+            "letters.discard": self.letters_discard,
+            "replay": self.replay,
+            "topology": self.topology,
+            "adopt": self.adopt,
+            "journal.stats": self.stats,
+            "journal.verify": self.verify,
+            "journal.dispositions": self.dispositions,
+        }
+
+    async def call(self, verb: str, parameters: dict[str, Any]) -> Answer:
+        """Raises `Permanent` for an unknown verb or parameter."""
+        method = self._verbs.get(verb)
+        if method is None:
+            raise Permanent(f"this agent knows no verb {verb!r}", hint="use the `entrepot` of the same version")
+        try:
+            return msgspec.to_builtins(await method(**parameters))
+        except TypeError as error:
+            if "argument" in str(error):
+                raise Permanent(f"{verb}: {error}") from None
+            raise
+
+    async def status(self) -> Status:
+        """The books, lanes, alerts."""
+        return await self._status()
+
+    async def letters_list(self, *, after: int = 0, limit: int = 100, state: str = "open") -> list[dict[str, Any]]:
+        """Letters after a number, in order."""
+        rows = await self._kernel.journal.read(
+            lambda connection: letters.page(connection, after=after, rows_max=min(limit, ROWS_MAX), state=state)
+        )
+        return [_letter(row) for row in rows]
+
+    async def letters_show(self, *, id: int, unmask: bool = False) -> dict[str, Any]:
+        """One letter with its message; values are masked unless asked."""
+        journal = self._kernel.journal
+        letter = await journal.read(lambda connection: letters.get(connection, id))
+        fact = await journal.read(lambda connection: intake.fact(connection, journal.names, letter.intake_seq))
+        answer = _letter(letter)
+        if fact is not None:
+            shown = fact.body if unmask else masked(fact.body)
+            answer |= {
+                "content_type": fact.content_type,
+                "received_at": clock.rfc3339(fact.received_us),
+                "correlation_id": fact.correlation_id,
+                "bytes": len(fact.body),
+                "masked": not unmask,
+                "body": shown.decode("utf-8", "replace"),
+            }
+            if unmask:
+                answer["body_base64"] = base64.b64encode(fact.body).decode()
+        return answer
+
+    async def letters_retry(self, *, ids: list[int] | None = None, source: str | None = None) -> list[Answer]:
+        """Translate letters again, in order of acceptance: those named, or all open ones (of a source)."""
+        replay = self._kernel.replay
+        if ids is not None:
+            return [await replay.retry(number) for number in sorted(ids)]
+        done: list[Answer] = []
+        after = 0
+        while page := await self.letters_list(after=after, limit=ROWS_MAX):
+            after = page[-1]["id"]
+            chosen = [row["id"] for row in page if source in (None, row["source"])]
+            done += [await replay.retry(number) for number in chosen]
+        await self._kernel.refresh()
+        return done
+
+    async def letters_release(self, *, id: int) -> dict[str, Any]:
+        """Let the successors of a letter pass."""
+        passed = await self._kernel.replay.release(id)
+        await self._kernel.refresh()
+        return {"id": id, "successors": passed}
+
+    async def letters_discard(self, *, id: int) -> dict[str, Any]:
+        """Settle a letter as meaning nothing."""
+        passed = await self._kernel.replay.discard(id)
+        await self._kernel.refresh()
+        return {"id": id, "state": "discarded", "successors": passed}
+
+    async def replay(
+        self, *, source: str, first: int | str, last: int | str | None = None, dry_run: bool = False
+    ) -> list[Answer]:
+        """Translate a range of a source again; positions are intake sequences or RFC 3339 instants."""
+        if source not in self._kernel.configuration.sources:
+            raise Permanent(f"there is no source {source!r} in the configuration")
+        journal = self._kernel.journal
+        low = await journal.read(lambda connection: intake.position(connection, first))
+        high = await journal.read(lambda connection: intake.position(connection, last, end=True))
+        changes = await self._kernel.replay.replay(source, low, high, dry_run=dry_run)
+        await self._kernel.refresh()
+        return changes
+
+    async def topology(self, *, apply: bool = False) -> list[Answer]:
+        """Compare (and with `apply` mend) the hub's streams."""
+        first = {row.name: row.oldest for row in await self._kernel.journal.read(lanes.everyone)}
+        async with _closing(self.link()) as link:
+            return list(await link.topology(first, apply=apply))
+
+    async def adopt(self, *, reason: str, confirm: bool = False) -> Answer:
+        """Go on where the hub stands, in a new epoch. Without `confirm`: say what would happen."""
+        journal = self._kernel.journal
+        rows = [row for row in await journal.read(lanes.everyone) if row.name in self._kernel.lanes]
+        fenced = [row for row in rows if await journal.read(partial(lanes.fence, lane_id=row.id)) is not None]
+        if not fenced:
+            raise Refused("no lane is fenced: there is nothing to adopt", hint="`entrepot status` shows the lanes")
+        await self._until_translated()
+        async with _closing(self.link()) as link:
+            positions = [await adopt.read_position(link, journal, row) for row in fenced]
+        if not confirm:
+            return [
+                {"lane": p.lane, "hub_last": p.last, "common": p.common, "found_at_hub": len(p.found)}
+                for p in positions
+            ]
+        adoption = adopt.Adoption(journal, self._kernel.identity, reason)
+        report = await journal.write(lambda connection: adoption.apply(connection, positions))
+        await self._kernel.adopted(report[0].epoch)
+        return report
+
+    async def _until_translated(self) -> None:
+        """Origins can be compared only for facts that are translated."""
+        while (await self._kernel.journal.write(self._kernel.translate.batch)).facts:
+            pass
+
+    async def stats(self) -> dict[str, Any]:
+        """Rows, bytes, incidents."""
+        return await journal_stats(self._kernel.journal)
+
+    async def verify(self) -> dict[str, Any]:
+        """Chain, contiguity and books of the journal itself."""
+        problems = await inspect.verify(self._kernel.journal, whole_file=not self._running)
+        return {"ok": not problems, "problems": problems}
+
+    async def dispositions(self, *, lane: str, after: int = 0, limit: int = ROWS_MAX) -> list[Answer]:
+        """What left and what stayed; whole records, at least one."""
+        row = {r.name: r for r in await self._kernel.journal.read(lanes.everyone)}.get(lane)
+        if row is None:
+            raise Permanent(f"there is no lane {lane!r} in the journal")
+        found: list[inspect.DispositionRow] = []
+        async for entry in inspect.dispositions(self._kernel.journal, row, after):
+            if len(found) >= limit and entry.seq != found[-1].seq:
+                break
+            found.append(entry)
+        return list(found)
+
+    def link(self) -> HubLink:
+        """A connection of its own for one question to the hub."""
+        configuration = self._kernel.configuration
+        return configuration.hub.link(configuration.hub_settings, scope(self._kernel))
+
+
+def scope(kernel: Kernel) -> Scope:
+    """Who we are to the hub."""
+    configuration = kernel.configuration
+    return Scope(
+        region=configuration.model.region,
+        environment=configuration.model.environment,
+        directory=str(configuration.directory),
+        secret=configuration.vault.secret,
+    )
+
+
+class _closing:  # noqa: N801 - reads as contextlib's `closing`, for an async close
+    def __init__(self, link: HubLink) -> None:
+        self._link = link
+
+    async def __aenter__(self) -> HubLink:
+        return self._link
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._link.close()
+
+
+def _letter(row: Letter) -> dict[str, Any]:
+    answer: dict[str, Any] = msgspec.to_builtins(row)
+    answer["created_at"] = clock.rfc3339(answer.pop("created_us"))
+    answer["last_at"] = clock.rfc3339(answer.pop("last_us"))
+    return answer

@@ -1,0 +1,60 @@
+"""After a crash, facts are translated one by one and named first: one that ends the process three times is set aside.
+
+Normally this is nothing but `TranslateStep.batch`.
+"""
+
+from __future__ import annotations
+
+from runtime.errors import Untranslatable
+from runtime.journal import books, intake, meta
+from runtime.journal.store import Connection
+from runtime.kernel import Kernel
+from runtime.pipeline.translate import ROWS_MAX, Tally, write_tally
+
+CRASHES_MAX = 3
+"""7-faults: after 3 crashes at one sequence it is quarantined and flow goes on."""
+
+
+class Careful:
+    """The forward step, careful at first if the last stop was not orderly."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._left = 0 if kernel.journal.stopped_cleanly else ROWS_MAX
+
+    async def batch(self) -> Tally:
+        """Translate the next facts; see `TranslateStep.batch`."""
+        journal, translate = self._kernel.journal, self._kernel.translate
+        if not self._left:
+            return await journal.write(translate.batch)
+        self._left -= 1
+        if await journal.write(_name_the_next) >= CRASHES_MAX:
+            return await journal.write(self._set_aside)
+        tally = await journal.write(lambda connection: translate.batch(connection, 1))
+        if not tally.facts:
+            self._left = 0
+        return tally
+
+    def _set_aside(self, connection: Connection) -> Tally:
+        cursor = books.read(connection).translated
+        facts = intake.facts_after(connection, self._kernel.journal.names, cursor, 1)
+        tally = Tally(facts=len(facts))
+        for fact in facts:
+            error = Untranslatable(
+                f"translating this message ended the agent {CRASHES_MAX} times; it was set aside",
+                hint="fix the mapping or translator, then `entrepot letters retry`",
+            )
+            self._kernel.translation.write_letter(connection, fact, error)
+            tally.pending, tally.dead_lettered = -1, 1
+            write_tally(connection, [], tally)
+            books.advance(connection, translated=fact.intake_seq)
+        return tally
+
+
+def _name_the_next(connection: Connection) -> int:
+    """Note which fact is tried now and how often before; committed, so that it is known after a crash."""
+    cursor = books.read(connection).translated
+    crashes = meta.number(connection, "trying_crashes") + 1 if meta.number(connection, "trying") == cursor + 1 else 1
+    # The first crash happened before anybody counted: it is what made this start careful.
+    meta.put(connection, trying=cursor + 1, trying_crashes=crashes)
+    return crashes

@@ -1,0 +1,42 @@
+"""Finds adapters, translators and the hub through entry points; ours take the same road as a stranger's."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
+
+from runtime.errors import ConfigError
+from runtime.nearest import nearest
+from runtime.ports import Adapter, Hub, Translator
+
+ADAPTERS = "entrepot.adapters"
+HUBS = "entrepot.hub"
+TRANSLATORS = "entrepot.translators"
+
+
+def adapter(name: str, *, where: str) -> Adapter:
+    """Raises `ConfigError` with the installed choices."""
+    return cast(Adapter, _load(ADAPTERS, name, where=where, what="adapter"))
+
+
+def translator(name: str, *, where: str) -> Translator:
+    """A pure Python translator by name. Raises `ConfigError` with the installed choices."""
+    return cast(Translator, _load(TRANSLATORS, name, where=where, what="translator"))
+
+
+def hub() -> Hub:
+    """The installed connection to the centre. Raises `ConfigError` when there is none."""
+    return cast(Hub, _load(HUBS, "nats", where="installation", what="hub"))
+
+
+def _load(group: str, name: str, *, where: str, what: str) -> Any:
+    found: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=group)}
+    if name not in found:
+        raise ConfigError(f"{where}: there is no {what} {name!r}{nearest(name, sorted(found))}")
+    try:
+        return found[name].load()
+    except Exception as error:
+        raise ConfigError(
+            f"{where}: the {what} {name!r} ({found[name].value}) cannot be loaded: {type(error).__name__}: {error}",
+            hint="reinstall the package that provides it",
+        ) from error

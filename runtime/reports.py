@@ -1,0 +1,105 @@
+"""Puts together what the journal, the room and the watchpost know: for `status` and for GET /metrics."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+
+import msgspec
+
+from runtime import clock
+from runtime.kernel import Kernel
+from runtime.observe.metrics import LaneSnapshot, Snapshot
+from runtime.status import AlertStatus, JournalState, LaneStatus, Status, level
+from runtime.watchpost import Watchpost
+
+
+@cache
+def program_version() -> str:
+    """The installed version."""
+    return version("entrepot")
+
+
+def report(kernel: Kernel, state: JournalState, watchpost: Watchpost | None, *, uptime_seconds: int = 0) -> Status:
+    """The status of a running agent, or (without watchpost) of a stopped one's journal."""
+    configuration = kernel.configuration
+    alerts = _alerts(watchpost)
+    lanes = {name: _lane(name, lane, watchpost) for name, lane in state.lanes.items()}
+    return Status(
+        region=configuration.model.region,
+        environment=configuration.model.environment,
+        version=program_version(),
+        running=watchpost is not None,
+        level=level(state, alerts, configuration.warnings),
+        **state.books.account(),
+        balanced=state.books.balanced,
+        duplicates=state.books.duplicates,
+        facts=state.books.facts,
+        untranslated=state.books.facts - state.books.translated,
+        epoch=kernel.journal.epoch,
+        lanes=lanes,
+        letters=state.letters,
+        hub_connected=watchpost is not None and watchpost.hub_connected,
+        hub=watchpost.hub if watchpost else "",
+        buffer_seconds_left=kernel.room.buffer_seconds_left,
+        disk_used_bytes=kernel.room.used_bytes,
+        disk_budget_bytes=kernel.room.budget_bytes,
+        checkpoints_unsent=state.checkpoints_unsent,
+        policy=kernel.policy.sealer.clearance.digest,
+        config=configuration.digest,
+        key_id=kernel.identity.key_id,
+        alerts=alerts,
+        warnings=configuration.warnings,
+        uptime_seconds=uptime_seconds,
+    )
+
+
+def _alerts(watchpost: Watchpost | None) -> list[AlertStatus]:
+    if watchpost is None:
+        return []
+    return [
+        AlertStatus(
+            name=alert.name,
+            subject=alert.subject,
+            severity=alert.severity,
+            sentence=alert.sentence,
+            action=alert.action,
+            since=clock.rfc3339(alert.since_us),
+        )
+        for alert in watchpost.alerts.active()
+    ]
+
+
+def _lane(name: str, lane: LaneStatus, watchpost: Watchpost | None) -> LaneStatus:
+    if watchpost is None:
+        return lane
+    return msgspec.structs.replace(lane, hub_last=watchpost.hub_last.get(name), notes=watchpost.hub_notes.get(name, []))
+
+
+def snapshot(kernel: Kernel, watchpost: Watchpost, state: JournalState | None) -> Snapshot | None:
+    """The state for one scrape; None before the first look."""
+    if state is None:
+        return None
+    return Snapshot(
+        books=state.books.account(),
+        lanes={
+            name: LaneSnapshot(
+                sealed=lane.sealed,
+                acked=lane.acked,
+                pending=lane.queued,
+                hub_last=watchpost.hub_last.get(name),
+                fenced=lane.fenced,
+                refill_horizon_seconds=lane.refill_horizon_seconds,
+            )
+            for name, lane in state.lanes.items()
+        },
+        duplicates=state.books.duplicates,
+        disk_used_bytes=kernel.room.used_bytes,
+        disk_budget_bytes=kernel.room.budget_bytes,
+        hub_connected=watchpost.hub_connected,
+        clock_bad=watchpost.clock_bad,
+        buffer_seconds_left=kernel.room.buffer_seconds_left,
+        letters={(source, "untranslatable"): count for source, count in state.letters.items()},
+        alerts=watchpost.alerts.counts(),
+        checkpoints_unsent=state.checkpoints_unsent,
+    )

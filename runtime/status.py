@@ -1,0 +1,149 @@
+"""What `entrepot status` says: the books, every lane, how long the room lasts, and what somebody must do."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from runtime.journal import books, lanes, letters, retention
+from runtime.journal.journal import Journal
+from runtime.journal.store import SQLITE_VERSION, Connection
+from runtime.ports import Fence
+
+Level = Literal["ok", "warning", "critical"]
+EXIT_CODES: dict[Level, int] = {"ok": 0, "warning": 1, "critical": 2}
+
+
+class LaneStatus(Struct, frozen=True, kw_only=True):
+    """One lane. Sequences are those of its hub stream."""
+
+    sealed: int
+    acked: int
+    queued: int
+    """Events translated and not yet acknowledged."""
+    hub_last: int | None
+    fenced: str | None
+    fence: Fence | None
+    oldest: int
+    refill_horizon_seconds: int
+    notes: list[str] = []
+
+
+class AlertStatus(Struct, frozen=True, kw_only=True):
+    """Something that somebody should know, with the next step."""
+
+    name: str
+    subject: str
+    severity: str
+    sentence: str
+    action: str
+    since: str
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """`entrepot status --json`."""
+
+    region: str
+    environment: str
+    version: str
+    running: bool
+    level: Level
+    accepted: int
+    delivered: int
+    withheld: int
+    dead_lettered: int
+    ignored: int
+    expired: int
+    pending: int
+    balanced: bool
+    duplicates: int
+    facts: int
+    untranslated: int
+    epoch: int
+    lanes: dict[str, LaneStatus]
+    letters: dict[str, int]
+    hub_connected: bool
+    hub: str
+    buffer_seconds_left: int | None
+    """None while the journal does not grow."""
+    disk_used_bytes: int
+    disk_budget_bytes: int
+    checkpoints_unsent: int
+    policy: str
+    config: str
+    key_id: str
+    alerts: list[AlertStatus]
+    warnings: list[str]
+    uptime_seconds: int = 0
+
+
+class JournalState(Struct, frozen=True, kw_only=True):
+    """What the journal alone knows, read between two commits."""
+
+    books: books.Books
+    lanes: dict[str, LaneStatus]
+    letters: dict[str, int]
+    checkpoints_unsent: int
+
+
+def read_state(connection: Connection) -> JournalState:
+    """Short queries only: every figure is kept, none is counted."""
+    unsent = connection.execute("SELECT count(*) FROM checkpoints WHERE sent = 0").fetchone()[0]
+    return JournalState(
+        books=books.read(connection),
+        lanes={row.name: _lane(connection, row) for row in lanes.everyone(connection)},
+        letters=letters.counts(connection),
+        checkpoints_unsent=unsent,
+    )
+
+
+def _lane(connection: Connection, row: lanes.LaneRow) -> LaneStatus:
+    fence = lanes.fence(connection, row.id)
+    return LaneStatus(
+        sealed=row.sealed,
+        acked=row.acked,
+        queued=row.queued - row.sealed_event + row.sealed - row.acked,
+        hub_last=None,
+        fenced=None if fence is None else fence.kind,
+        fence=fence,
+        oldest=row.oldest,
+        refill_horizon_seconds=retention.refill_horizon_seconds(connection, row),
+    )
+
+
+def level(state: JournalState, alerts: list[AlertStatus], warnings: list[str]) -> Level:
+    """critical: somebody must act; warning: somebody should look; ok: go home."""
+    fenced = any(lane.fenced for lane in state.lanes.values())
+    if fenced or not state.books.balanced or any(a.severity == "critical" for a in alerts):
+        return "critical"
+    if alerts or warnings or state.letters:
+        return "warning"
+    return "ok"
+
+
+async def journal_stats(journal: Journal) -> dict[str, Any]:
+    """Rows and bytes, for `entrepot journal stats`."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        used = retention.usage(connection)
+        account = books.read(connection)
+        tables = ("intake", "bodies", "events", "outbox", "letters", "parked", "checkpoints", "incidents")
+        spans = {
+            table: connection.execute(f"SELECT min(rowid), max(rowid) FROM {table}").fetchone() for table in tables
+        }
+        return {
+            "used_bytes": used.used,
+            "reusable_bytes": used.free,
+            "sqlite": SQLITE_VERSION,
+            "books": account.account() | {"balanced": account.balanced, "duplicates": account.duplicates},
+            "facts": account.facts,
+            "translated": account.translated,
+            "first_kept": {table: first for table, (first, _) in spans.items() if first is not None},
+            "incidents": [
+                dict(zip(("at_us", "kind", "lane", "text"), row, strict=True))
+                for row in connection.execute("SELECT at_us, kind, lane, text FROM incidents ORDER BY id DESC LIMIT 20")
+            ],
+        }
+
+    return await journal.read(read)

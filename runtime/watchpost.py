@@ -1,0 +1,159 @@
+"""What the agent has seen of itself and the hub, turned into alerts, log lines and the status.
+
+Implements `ports.HubObserver` and `pipeline.lane.LaneAlert`. Never blocks, decides nothing about data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runtime import clock
+from runtime.errors import EntrepotError, StorageFull
+from runtime.kernel import Kernel
+from runtime.observe.alert_sender import AlertSender
+from runtime.observe.clockwatch import ClockWatch, Reading
+from runtime.observe.log import Log
+from runtime.observe.metrics import Counters
+from runtime.pipeline.lane import LaneAlert
+from runtime.ports import Fence
+from runtime.status import JournalState
+
+BUFFER_SECONDS_SHORT = 24 * 3_600
+"""Less room than a day at the present rate raises an alert."""
+REFILL_SHARE_SHORT = 0.5
+
+
+def read_clocks() -> Reading:
+    """Both clocks at once."""
+    return Reading(clock.now_us(), clock.since_boot())
+
+
+class Watchpost(LaneAlert):
+    """Alerts on changes of state; one instance an agent."""
+
+    def __init__(self, alerts: AlertSender, log: Log, counters: Counters) -> None:
+        self.alerts = alerts
+        self._log = log
+        self._counters = counters
+        self._clock = ClockWatch(read_clocks())
+        self.hub_connected = False
+        self.hub = ""
+        self.hub_last: dict[str, int] = {}
+        self.hub_notes: dict[str, list[str]] = {}
+        self.clock_bad = False
+        self._with_letters: set[str] = set()
+
+    # ------------------------------------------------------------ the hub
+
+    def connected(self, server: str, version: str) -> None:
+        """See `ports.HubObserver`."""
+        self.hub_connected, self.hub = True, f"{server} (nats-server {version})"
+        self._counters.hub_connects += 1
+        self._log.info("the hub is connected", server=server, version=version)
+        self.alerts.clear_alert("hub_away")
+
+    def disconnected(self, reason: str) -> None:
+        """See `ports.HubObserver`."""
+        self.hub_connected = False
+        self._log.warning("the hub is away; accepting goes on", reason=reason)
+        self.alerts.raise_alert("hub_away", "", f"No connection to the hub: {reason}")
+
+    def lane(self, name: str, *, hub_last: int, notes: Sequence[str]) -> None:
+        """See `ports.HubObserver`."""
+        self.hub_last[name] = hub_last
+        if self.hub_notes.get(name) != list(notes):
+            self.hub_notes[name] = list(notes)
+            if notes:
+                self.alerts.raise_alert("hub_weak", name, "; ".join(notes), state="; ".join(notes))
+            else:
+                self.alerts.clear_alert("hub_weak", name)
+
+    def log(self, event: str, **fields: Any) -> None:
+        """See `ports.HubObserver`."""
+        self._log.limited(event, **fields)
+
+    # ------------------------------------------------------------ lanes
+
+    def fenced(self, lane: str, fence: Fence) -> None:
+        """See `LaneAlert`."""
+        self._log.once("critical", "stopped sending, waiting for you", lane=lane, kind=fence.kind, reason=fence.reason)
+        self.alerts.raise_alert("lane_fenced", lane, fence.reason, fence.action, state=fence.kind)
+
+    def unfenced(self, lane: str) -> None:
+        """See `LaneAlert`."""
+        self._log.info("sending again", lane=lane)
+        self.alerts.clear_alert("lane_fenced", lane)
+
+    def rewound(self, lane: str, first: int, last: int, reason: str) -> None:
+        """See `LaneAlert`."""
+        self._counters.rewind(lane, last - first + 1)
+        sentence = f"Records {first} to {last} were acknowledged and are gone at the hub; they are sent again."
+        self._log.once("warning", "the hub lost acknowledged records", lane=lane, sentence=sentence, reason=reason)
+        self.alerts.raise_alert("hub_lost_data", lane, sentence)
+
+    # ------------------------------------------------------------ the agent itself
+
+    def step_failed(self, step: str, error: Exception) -> None:
+        """A supervised task ended with an error and will be started again."""
+        self._counters.step_failed(step)
+        self._log.error("a step failed and is started again", step=step, error=error)
+        sentence = str(error) if isinstance(error, EntrepotError) else f"{step} failed ({type(error).__name__})"
+        hint = error.hint if isinstance(error, EntrepotError) else ""
+        name = "disk_full" if isinstance(error, StorageFull) else "step_failing"
+        self.alerts.raise_alert(name, "" if name == "disk_full" else step, sentence, hint)
+
+    def step_works(self, step: str) -> None:
+        """The task works again."""
+        self._log.recovered("a step failed and is started again", step=step)
+        self.alerts.clear_alert("step_failing", step)
+
+    def look(self, kernel: Kernel, state: JournalState) -> None:
+        """Compare the state with what should be; called every few seconds."""
+        self._look_at_clock()
+        self._look_at_room(kernel)
+        self._look_at_letters(state)
+        if state.books.balanced:
+            self.alerts.clear_alert("books_unbalanced")
+        else:
+            self.alerts.raise_alert("books_unbalanced", "", "The books do not balance: an event is missing or doubled.")
+        refill = kernel.configuration.model.journal.refill_hours * 3_600
+        for name, lane in state.lanes.items():
+            if lane.fence is not None:
+                self.alerts.raise_alert(
+                    "lane_fenced", name, lane.fence.reason, lane.fence.action, state=lane.fence.kind
+                )
+            short = lane.oldest > 1 and lane.refill_horizon_seconds < refill * REFILL_SHARE_SHORT
+            if short and kernel.room.pressed:
+                hours = lane.refill_horizon_seconds / 3_600
+                self.alerts.raise_alert("refill_short", name, f"The hub can be refilled {hours:.1f} hours back only.")
+            else:
+                self.alerts.clear_alert("refill_short", name)
+
+    def _look_at_clock(self) -> None:
+        verdict = self._clock.observe(read_clocks())
+        self.clock_bad = verdict.bad
+        if verdict.bad:
+            self.alerts.raise_alert("clock_bad", "", verdict.sentence)
+        else:
+            self.alerts.clear_alert("clock_bad")
+
+    def _look_at_room(self, kernel: Kernel) -> None:
+        left = kernel.room.buffer_seconds_left
+        if kernel.room.full:
+            self.alerts.raise_alert("disk_full", "", "The journal has no room; senders are asked to wait.")
+        else:
+            self.alerts.clear_alert("disk_full")
+        if left is not None and left < BUFFER_SECONDS_SHORT and not self.hub_connected:
+            sentence = f"At the present rate the journal is full in {left // 3_600} h {left % 3_600 // 60} min."
+            self.alerts.raise_alert("buffer_short", "", sentence)
+        else:
+            self.alerts.clear_alert("buffer_short")
+
+    def _look_at_letters(self, state: JournalState) -> None:
+        for source in self._with_letters - set(state.letters):
+            self.alerts.clear_alert("letters_waiting", source)
+        for source, count in state.letters.items():
+            plural = "message waits" if count == 1 else "messages wait"
+            self.alerts.raise_alert("letters_waiting", source, f"{count} rejected {plural} for a decision.")
+        self._with_letters = set(state.letters)
