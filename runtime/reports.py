@@ -30,7 +30,7 @@ def report(kernel: Kernel, state: JournalState, watchpost: Watchpost | None, *, 
         environment=configuration.model.environment,
         version=program_version(),
         running=watchpost is not None,
-        level=level(state, alerts, configuration.warnings),
+        level=level(state, alerts),
         **state.books.account(),
         balanced=state.books.balanced,
         duplicates=state.books.duplicates,
@@ -90,6 +90,7 @@ def snapshot(kernel: Kernel, watchpost: Watchpost, state: JournalState | None) -
                 hub_last=watchpost.hub_last.get(name),
                 fenced=lane.fenced,
                 refill_horizon_seconds=lane.refill_horizon_seconds,
+                lag_seconds=lane.lag_seconds,
             )
             for name, lane in state.lanes.items()
         },

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from runtime import clock
 from runtime.journal import books, lanes, letters, retention
 from runtime.journal.journal import Journal
 from runtime.journal.store import SQLITE_VERSION, Connection
@@ -22,6 +23,9 @@ class LaneStatus(Struct, frozen=True, kw_only=True):
     acked: int
     queued: int
     """Events translated and not yet acknowledged."""
+    waiting_since_us: int | None
+    lag_seconds: float
+    """How long the oldest event has waited that the hub does not have yet."""
     hub_last: int | None
     fenced: str | None
     fence: Fence | None
@@ -100,10 +104,13 @@ def read_state(connection: Connection) -> JournalState:
 
 def _lane(connection: Connection, row: lanes.LaneRow) -> LaneStatus:
     fence = lanes.fence(connection, row.id)
+    since = lanes.waiting_since_us(connection, row)
     return LaneStatus(
         sealed=row.sealed,
         acked=row.acked,
         queued=row.queued - row.sealed_event + row.sealed - row.acked,
+        waiting_since_us=since,
+        lag_seconds=0.0 if since is None else max(0.0, round((clock.now_us() - since) / 1_000_000, 3)),
         hub_last=None,
         fenced=None if fence is None else fence.kind,
         fence=fence,
@@ -112,12 +119,12 @@ def _lane(connection: Connection, row: lanes.LaneRow) -> LaneStatus:
     )
 
 
-def level(state: JournalState, alerts: list[AlertStatus], warnings: list[str]) -> Level:
+def level(state: JournalState, alerts: list[AlertStatus]) -> Level:
     """critical: somebody must act; warning: somebody should look; ok: go home."""
     fenced = any(lane.fenced for lane in state.lanes.values())
     if fenced or not state.books.balanced or any(a.severity == "critical" for a in alerts):
         return "critical"
-    if alerts or warnings or state.letters:
+    if alerts or state.letters:
         return "warning"
     return "ok"
 

@@ -43,6 +43,7 @@ class Watchpost(LaneAlert):
         self.hub_notes: dict[str, list[str]] = {}
         self.clock_bad = False
         self._with_letters: set[str] = set()
+        self._lost_until: dict[str, int] = {}
 
     # ------------------------------------------------------------ the hub
 
@@ -91,6 +92,7 @@ class Watchpost(LaneAlert):
         sentence = f"Records {first} to {last} were acknowledged and are gone at the hub; they are sent again."
         self._log.once("warning", "the hub lost acknowledged records", lane=lane, sentence=sentence, reason=reason)
         self.alerts.raise_alert("hub_lost_data", lane, sentence)
+        self._lost_until[lane] = last
 
     # ------------------------------------------------------------ the agent itself
 
@@ -123,12 +125,23 @@ class Watchpost(LaneAlert):
                 self.alerts.raise_alert(
                     "lane_fenced", name, lane.fence.reason, lane.fence.action, state=lane.fence.kind
                 )
+            if lane.acked >= self._lost_until.get(name, lane.acked + 1):
+                self.alerts.clear_alert("hub_lost_data", name)
+                del self._lost_until[name]
+            self._look_at_lag(kernel, name, lane.lag_seconds)
             short = lane.oldest > 1 and lane.refill_horizon_seconds < refill * REFILL_SHARE_SHORT
             if short and kernel.room.pressed:
                 hours = lane.refill_horizon_seconds / 3_600
                 self.alerts.raise_alert("refill_short", name, f"The hub can be refilled {hours:.1f} hours back only.")
             else:
                 self.alerts.clear_alert("refill_short", name)
+
+    def _look_at_lag(self, kernel: Kernel, name: str, lag_seconds: float) -> None:
+        settings = kernel.configuration.model.lanes.get(name)
+        if settings is not None and self.hub_connected and lag_seconds > settings.lag_seconds_warning:
+            self.alerts.raise_alert("lane_behind", name, f"The oldest waiting event is {lag_seconds / 60:.0f} min old.")
+        else:
+            self.alerts.clear_alert("lane_behind", name)
 
     def _look_at_clock(self) -> None:
         verdict = self._clock.observe(read_clocks())

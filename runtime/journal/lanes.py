@@ -74,6 +74,19 @@ def head(connection: sqlite3.Connection, lane_id: int, epoch: int) -> LaneHead:
     )
 
 
+def waiting_since_us(connection: sqlite3.Connection, row: LaneRow) -> int | None:
+    """When the oldest event that the hub does not have yet was received; None when nothing waits."""
+    number = row.sealed_event + 1
+    if row.sealed > row.acked:
+        sealed = connection.execute("SELECT event FROM outbox WHERE id = ?", (row.row_id(row.acked + 1),)).fetchone()
+        number = sealed[0] if sealed and sealed[0] else number
+    found = connection.execute(
+        "SELECT i.received_us FROM events e JOIN intake i ON i.seq = e.intake_seq WHERE e.id = ?",
+        (row.row_id(number),),
+    ).fetchone()
+    return None if found is None else found[0]
+
+
 def fence(connection: sqlite3.Connection, lane_id: int) -> Fence | None:
     """Why this lane has stopped sending, or None."""
     row = connection.execute(

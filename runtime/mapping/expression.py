@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from decimal import Decimal
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runtime.mapping.code import Code, Scope
 from runtime.mapping.faults import Spot, nearest
@@ -173,7 +173,7 @@ class _Writer:
         return self.code.value(self.scope, path, self.spot)[0]
 
 
-def _constant(node: ast.expr) -> object:
+def _constant(node: ast.expr) -> Any:
     """The value of a literal; `...` for anything else. Numbers with a fraction are exact decimals."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = _constant(node.operand)
