@@ -136,10 +136,9 @@ class Agent:
 
     def _door(self, kernel: Kernel, source: str) -> SourceIntake:
         return SourceIntake(
+            kernel.acceptance,
             kernel.journal,
-            self.configuration.model.region,
             source,
-            kernel.arrived,
             room=lambda: not kernel.room.full,
             full=kernel.room.disk_is_full,
             count=self.counters.accepted,
@@ -199,7 +198,7 @@ class Agent:
             tally = await careful.batch()
             kernel.moved(tally.positions)
             if not tally.facts:
-                await kernel.arrived.wait()
+                await kernel.acceptance.arrived.wait()
 
     async def _checkpoints(self, kernel: Kernel) -> None:
         while True:

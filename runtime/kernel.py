@@ -19,13 +19,13 @@ from runtime.identity import Identity, load_or_create
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.retention import Limits
+from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
 from runtime.pipeline.lane import LaneAlert, LaneStep, PolicyInForce
 from runtime.pipeline.replay import Replay
 from runtime.pipeline.retention import Room
 from runtime.pipeline.seal import Sealer
 from runtime.pipeline.translate import TranslateStep, Translation
-from runtime.signal import Signal
 
 HOUR_SECONDS = 3_600
 
@@ -38,7 +38,7 @@ class Kernel:
         self.configuration = configuration
         self.journal = journal
         self.identity = identity
-        self.arrived = Signal()
+        self.acceptance = Acceptance(journal)
         self.policy = self._in_force(configuration.clearance)
         self.translation = Translation(
             journal, {name: source.rules for name, source in configuration.sources.items()}, configuration.router

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from runtime.journal import rows
 from runtime.journal.lanes import LaneRow
 
-_INSERT = """
-INSERT INTO events (id, intake_seq, output, epoch, late, type, source, partition_key, correlation, traceparent,
-                    key_id, body)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"""
 _COLUMNS = "id, intake_seq, output, epoch, late, type, source, partition_key, correlation, traceparent, body"
 EventTuple = tuple[int, int, int, int, int, int, int, str, bytes, str | None, bytes]
 """(id, intake_seq, output, epoch, late, type id, source id, partition key, correlation, traceparent, body)"""
@@ -39,14 +36,14 @@ def append(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:
     if not events:
         return
     numbers: dict[int, int] = {}
-    rows: list[tuple[object, ...]] = []
+    new: list[tuple[object, ...]] = []
     for event in events:
         lane = event.lane
         number = numbers.get(lane)
         if number is None:
             number = connection.execute("SELECT queued FROM lanes WHERE id = ?", (lane,)).fetchone()[0]
         numbers[lane] = number = number + 1
-        rows.append(
+        new.append(
             (
                 lane << 40 | number,
                 event.intake_seq,
@@ -61,7 +58,7 @@ def append(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:
                 event.body,
             )
         )
-    connection.executemany(_INSERT, rows)
+    rows.insert(connection, f"events ({_COLUMNS})", 11, new)
     connection.executemany("UPDATE lanes SET queued = ? WHERE id = ?", [(n, lane) for lane, n in numbers.items()])
 
 
@@ -82,7 +79,7 @@ def numbered(connection: sqlite3.Connection, lane: LaneRow, number: int) -> Even
 
 def of_fact(connection: sqlite3.Connection, intake_seq: int) -> dict[int, tuple[int, int, str, bytes]]:
     """What a fact has already become: output → (lane, type id, partition key, body)."""
-    rows = connection.execute(
+    found = connection.execute(
         "SELECT output, id >> 40, type, partition_key, body FROM events WHERE intake_seq = ?", (intake_seq,)
     )
-    return {output: (lane, type_id, key, body) for output, lane, type_id, key, body in rows}
+    return {output: (lane, type_id, key, body) for output, lane, type_id, key, body in found}

@@ -13,15 +13,17 @@ from msgspec import Struct
 from runtime import clock
 from runtime.envelope import Envelope, Message
 from runtime.errors import Permanent, Refused
-from runtime.journal import books
+from runtime.journal import books, rows
 from runtime.journal.names import Names
 
-_INSERT_FACT = """
-INSERT INTO intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
-                    correlation, traceparent)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_INSERT_BODY = "INSERT INTO bodies (seq, key_id, body) VALUES (?, 0, ?)"
-_FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE key_hash = ?"
+_FACT = """intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
+correlation, traceparent)"""
+_BODY = "bodies (seq, key_id, body)"
+_FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE key_hash"
+NOT_ENCRYPTED = 0
+"""Key id of a payload that is stored as it is."""
+KEYS_MAX = 64
+"""Keys looked for by one statement."""
 _FACTS = """
 SELECT i.seq, i.epoch, i.source, i.key, i.content_type, i.received_us, i.correlation,
        i.traceparent, b.body
@@ -59,62 +61,103 @@ def key_hash(source: str, key: str) -> int:
     return int.from_bytes(blake2b(f"{source}\0{key}".encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def accept(
-    connection: sqlite3.Connection, names: Names, source: str, epoch: int, received_us: int, batch: Sequence[Prepared]
-) -> list[Accepted]:
-    """Append new facts and find the ones already known, all or none. Raises `Refused` for a key with another body."""
-    source_id = names.id(connection, "source", source)
-    seq = connection.execute("SELECT facts FROM books").fetchone()[0]
-    first = seq + 1
-    now = clock.now_us()
-    random = os.urandom(16 * len(batch))
-    results: list[Accepted] = []
-    facts: list[tuple[object, ...]] = []
-    fresh: dict[str, Accepted] = {}
-    for index, item in enumerate(batch):
+class Call(Struct, frozen=True):
+    """Messages that one caller hands over together: all of them are accepted, or none."""
+
+    source: str
+    epoch: int
+    received_us: int
+    batch: Sequence[Prepared]
+
+
+def accept(connection: sqlite3.Connection, names: Names, calls: Sequence[Call]) -> list[list[Accepted] | Refused]:
+    """Append new facts and find the ones already known; one outcome a call, in order.
+
+    `Refused` (a key with another body) refuses its own call only and leaves nothing of it behind.
+    """
+    intake = _Intake(connection, names, calls)
+    outcomes = [intake.take(call) for call in calls]
+    intake.write()
+    return outcomes
+
+
+class _Intake:
+    """The facts of one change, gathered so that each table is written once."""
+
+    def __init__(self, connection: sqlite3.Connection, names: Names, calls: Sequence[Call]) -> None:
+        self._connection = connection
+        self._known = _known(connection, [i.key_hash for c in calls for i in c.batch if i.key_hash is not None])
+        self._names = names
+        self._first = self._seq = connection.execute("SELECT facts FROM books").fetchone()[0]
+        self._now = clock.now_us()
+        self._facts: list[tuple[object, ...]] = []
+        self._bodies: list[tuple[int, int, bytes]] = []
+        self._fresh: dict[tuple[int, str], Accepted] = {}
+        self._duplicates = 0
+
+    def take(self, call: Call) -> list[Accepted] | Refused:
+        source = self._names.id(self._connection, "source", call.source)
+        known: list[Accepted | None] = []
+        own: dict[str, bytes] = {}
+        for item in call.batch:
+            found = None
+            key = item.message.key
+            if key is not None and item.key_hash is not None:
+                found = self._fresh.get((source, key)) or self._known.get((source, key))
+                before = found.digest if found else own.setdefault(key, item.digest)
+                if before != item.digest:
+                    return _conflict(call.source, found)
+            known.append(found)
+        return [self._append(call, source, item, found) for item, found in zip(call.batch, known, strict=True)]
+
+    def _append(self, call: Call, source: int, item: Prepared, found: Accepted | None) -> Accepted:
         message = item.message
-        if item.key_hash is not None and message.key is not None:
-            known = fresh.get(message.key) or _known(connection, source_id, message.key, item.key_hash)
-            if known is not None:
-                results.append(_repeat(known, item, source))
-                continue
-        seq += 1
-        accepted = Accepted(seq, epoch, item.digest, now, False)
-        if message.key is not None:
-            fresh[message.key] = accepted
-        results.append(accepted)
-        correlation = random[16 * index : 16 * index + 16]
-        facts.append(
-            (seq, epoch, source_id, item.key_hash, message.key, item.digest, message.content_type, received_us, now)
-            + (correlation, message.traceparent)
+        key = message.key
+        if found is None and key is not None:
+            found = self._fresh.get((source, key))
+        if found is not None:
+            self._duplicates += 1
+            return Accepted(found.seq, found.epoch, found.digest, found.committed_us, True)
+        self._seq += 1
+        accepted = Accepted(self._seq, call.epoch, item.digest, self._now, False)
+        if key is not None:
+            self._fresh[source, key] = accepted
+        self._facts.append(
+            (self._seq, call.epoch, source, item.key_hash, key, item.digest, message.content_type, call.received_us)
+            + (self._now, os.urandom(16), message.traceparent)
         )
-    connection.executemany(_INSERT_FACT, facts)
-    new = (item.message.body for item, result in zip(batch, results, strict=True) if not result.duplicate)
-    connection.executemany(_INSERT_BODY, zip(range(first, seq + 1), new, strict=True))
-    count = len(facts)
-    books.move(connection, accepted=count, pending=count, facts=count, duplicates=len(batch) - count)
-    return results
+        self._bodies.append((self._seq, NOT_ENCRYPTED, message.body))
+        return accepted
+
+    def write(self) -> None:
+        rows.insert(self._connection, _FACT, 11, self._facts)
+        rows.insert(self._connection, _BODY, 3, self._bodies)
+        count = self._seq - self._first
+        books.move(self._connection, accepted=count, pending=count, facts=count, duplicates=self._duplicates)
 
 
-def _known(connection: sqlite3.Connection, source_id: int, key: str, hashed: int) -> Accepted | None:
-    for seq, epoch, digest, committed_us, source, stored in connection.execute(_FIND, (hashed,)):
-        if source == source_id and stored == key:
-            return Accepted(seq, epoch, digest, committed_us, True)
-    return None
+def _known(connection: sqlite3.Connection, hashes: Sequence[int]) -> dict[tuple[int, str], Accepted]:
+    """Facts whose key has one of these hashes, by (source id, key): the hash narrows, the key decides."""
+    found: dict[tuple[int, str], Accepted] = {}
+    for start in range(0, len(hashes), KEYS_MAX):
+        some = hashes[start : start + KEYS_MAX]
+        marks = ", ".join("?" * len(some))
+        for seq, epoch, digest, committed_us, source, key in connection.execute(f"{_FIND} IN ({marks})", some):
+            found[source, key] = Accepted(seq, epoch, digest, committed_us, True)
+    return found
 
 
-def _repeat(known: Accepted, item: Prepared, source: str) -> Accepted:
-    if known.digest != item.digest:
-        raise Refused(
-            f"source {source}: this idempotency key was used for another body (intake {known.seq})",
-            hint="send a new key with a new message; the first message stands as it was accepted",
-        )
-    return Accepted(known.seq, known.epoch, known.digest, known.committed_us, True)
+def _conflict(source: str, found: Accepted | None) -> Refused:
+    where = f" (intake {found.seq})" if found else " in the same request"
+    return Refused(
+        f"source {source}: this idempotency key was used for another body{where}",
+        hint="send a new key with a new message; the first message stands as it was accepted",
+    )
 
 
 def lookup(connection: sqlite3.Connection, names: Names, source: str, key: str) -> Accepted | None:
     """The receipt of an idempotency key, or None."""
-    return _known(connection, names.id(connection, "source", source), key, key_hash(source, key))
+    return _known(connection, [key_hash(source, key)]).get((names.id(connection, "source", source), key))
 
 
 def facts_after(connection: sqlite3.Connection, names: Names, seq: int, rows_max: int) -> list[Envelope]:

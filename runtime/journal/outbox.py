@@ -6,25 +6,23 @@ import sqlite3
 from collections.abc import Sequence
 
 from runtime.envelope import Sealed
-from runtime.journal import books, lanes
+from runtime.journal import books, lanes, rows
 from runtime.journal.lanes import LaneRow
 
 RELEASED, WITHHELD, EPOCH = 0, 1, 2
-_INSERT = """
-INSERT INTO outbox (id, kind, epoch, event, policy, disposition, chain, subject, headers, data)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_COLUMNS = "id, kind, epoch, event, policy, disposition, chain, subject, headers, data"
 OutboxTuple = tuple[int, int, int, int, int, int, bytes, str, bytes, bytes]
 """(id, kind, epoch, event number, policy id, disposition id, chain, subject, headers, data)"""
 
 
-def append(connection: sqlite3.Connection, rows: Sequence[OutboxTuple]) -> None:
+def append(connection: sqlite3.Connection, new: Sequence[OutboxTuple]) -> None:
     """Write sealed rows. They are never changed afterwards."""
-    connection.executemany(_INSERT, rows)
+    rows.insert(connection, f"outbox ({_COLUMNS})", 10, new)
 
 
 def after(connection: sqlite3.Connection, lane: LaneRow, seq: int, rows_max: int) -> list[OutboxTuple]:
     """Retained rows after a sequence, in order."""
-    query = "SELECT * FROM outbox WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
+    query = f"SELECT {_COLUMNS} FROM outbox WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
     return connection.execute(query, (lane.row_id(seq), lane.row_id(lane.sealed), rows_max)).fetchall()
 
 

@@ -49,7 +49,7 @@ CREATE TABLE events (
     partition_key TEXT NOT NULL,
     correlation   BLOB NOT NULL,
     traceparent   TEXT,
-    key_id        INTEGER NOT NULL,
+    key_id        INTEGER NOT NULL DEFAULT 0,
     body          BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX events_by_origin ON events (intake_seq, output);

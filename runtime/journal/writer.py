@@ -49,13 +49,20 @@ class Writer:
 
         Raises `StorageFull` (nothing was written), `StorageFailed` (nothing more will be), or what `change` raises.
         """
-        if self._failure is not None or self._closing:
-            raise StorageFailed("the journal takes no more writes", hint="see the first error in the log")
+        return await self.submit(change)
+
+    def submit(self, change: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """`write` for a caller that does not wait: the future is settled after the flush."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._failure is not None or self._closing:
+            future.set_exception(
+                StorageFailed("the journal takes no more writes", hint="see the first error in the log")
+            )
+            return future
         self._waiting.append((change, future))
         self._idle.clear()
         self._wake.set()
-        return await future
+        return future
 
     async def run(self) -> None:
         """Commit groups until `stop`; raises `StorageFailed` when the disk can no longer be trusted."""

@@ -1,15 +1,88 @@
-"""Acceptance of one source: when `accept` returns, the bytes are committed and flushed (promise 1)."""
+"""Acceptance: when `accept` returns, the bytes are committed and flushed (promise 1).
+
+Callers that wait for the same commit are gathered into one change, so that a flush and a look at each table serve all.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from runtime import clock
 from runtime.envelope import Message, Receipt
-from runtime.errors import StorageFull
+from runtime.errors import Refused, StorageFull
 from runtime.journal import intake
+from runtime.journal.intake import Accepted, Call
 from runtime.journal.journal import Journal
+from runtime.journal.store import Connection
 from runtime.signal import Signal
+
+ROWS_MAX = 1_000
+"""Facts gathered into one change (a larger call goes alone): bounds how long a change holds the connection."""
+
+Waiting = tuple[Call, "asyncio.Future[list[Accepted]]"]
+
+
+class Acceptance:
+    """The intake step of one journal; `arrived` wakes translation."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._waiting: deque[Waiting] = deque()
+        self._scheduled = False
+        self.arrived = Signal()
+
+    async def accept(self, call: Call) -> list[Accepted]:
+        """Return once the call's messages are committed. Raises `Refused`, `StorageFull`, `StorageFailed`."""
+        future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((call, future))
+        if not self._scheduled:
+            self._schedule()
+        return await future
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        taken: list[Waiting] = []
+        committed = self._journal.writer.submit(partial(self._change, taken))
+        # A callback, not an await: a caller that is cancelled must not leave the others without an answer.
+        committed.add_done_callback(partial(self._settle, taken))
+
+    def _change(self, taken: list[Waiting], connection: Connection) -> list[list[Accepted] | Refused]:
+        """Runs on the journal's thread, perhaps twice: then with the same calls."""
+        if not taken:
+            self._scheduled = False  # before looking: who comes from now on schedules the next change
+            rows = 0
+            while self._waiting and rows < ROWS_MAX:
+                taken.append(self._waiting.popleft())
+                rows += len(taken[-1][0].batch)
+        return intake.accept(connection, self._journal.names, [call for call, _ in taken])
+
+    def _settle(self, taken: list[Waiting], committed: asyncio.Future[list[list[Accepted] | Refused]]) -> None:
+        error = committed.exception()
+        if error is not None:
+            self._scheduled = False
+        outcomes = [error] * len(taken) if error is not None else committed.result()
+        for (_, future), outcome in zip(taken, outcomes, strict=True):
+            if future.done():
+                continue
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+        if error is not None and not taken:
+            self._fail(error)
+        if self._waiting and not self._scheduled:
+            self._schedule()
+        self.arrived.notify()
+
+    def _fail(self, error: BaseException) -> None:
+        """The change never ran: everybody who waits hears why."""
+        while self._waiting:
+            _, future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(error)
 
 
 class SourceIntake:
@@ -17,20 +90,18 @@ class SourceIntake:
 
     def __init__(
         self,
+        acceptance: Acceptance,
         journal: Journal,
-        region: str,
         source: str,
-        arrived: Signal,
         *,
         room: Callable[[], bool] = lambda: True,
         full: Callable[[], None] = lambda: None,
         count: Callable[[str, int, int], None] = lambda source, facts, body_bytes: None,
     ) -> None:
         """`room()`: whether the budget allows more; `full()` is called when the disk says that it does not."""
+        self._acceptance = acceptance
         self._journal = journal
-        self._region = region
         self._source = source
-        self._arrived = arrived
         self._room = room
         self._full = full
         self._count = count
@@ -43,26 +114,19 @@ class SourceIntake:
                 hint="reconnect the hub or raise [journal] disk_bytes_max; everything accepted so far is safe",
                 after_seconds=30,
             )
-        received_us = clock.now_us()
         batch = [intake.prepare(self._source, message) for message in messages]
-        journal = self._journal
         try:
-            accepted = await journal.write(
-                lambda connection: intake.accept(
-                    connection, journal.names, self._source, journal.epoch, received_us, batch
-                )
-            )
+            accepted = await self._acceptance.accept(Call(self._source, self._journal.epoch, clock.now_us(), batch))
         except StorageFull:
             self._full()
             raise
-        self._arrived.notify()
         fresh = [item.message.body for item, result in zip(batch, accepted, strict=True) if not result.duplicate]
         self._count(self._source, len(fresh), sum(map(len, fresh)))
         return [self._receipt(item) for item in accepted]
 
-    def _receipt(self, item: intake.Accepted) -> Receipt:
+    def _receipt(self, item: Accepted) -> Receipt:
         return Receipt(
-            region=self._region,
+            region=self._journal.region,
             epoch=item.epoch,
             intake_seq=item.seq,
             sha256=item.digest.hex(),

@@ -20,6 +20,8 @@ PRESSED_SHARE = 0.90
 FULL_SHARE = 0.98
 """Above this share senders get 507; the rest is for what was accepted already."""
 RATE_SECONDS = 600
+RATE_SECONDS_MIN = 20
+"""Shorter than this a burst would look like a rate."""
 SLICES_MAX = 40
 RESERVE_BYTES = 1024 * 1024
 """Free bytes on the file system below which the disk counts as full."""
@@ -77,7 +79,7 @@ class Room:
             self._samples.popleft()
         since, before = self._samples[0]
         grown = self.used_bytes - before
-        if grown <= 0 or now <= since:
+        if grown <= 0 or now - since < RATE_SECONDS_MIN:
             return None
         left = max(0.0, self.budget_bytes * FULL_SHARE - self.used_bytes)
         return int(left * (now - since) / grown)
