@@ -10,7 +10,7 @@ from runtime.envelope import Envelope, Event, Ignored
 from runtime.mapping.decode import decode_json
 from runtime.mapping.document import Document, read_document
 from runtime.mapping.generate import Generated, generate
-from runtime.mapping.keys import key_reader
+from runtime.mapping.keys import key_reader, plain_key
 from runtime.mapping.paths import Segment, dotted
 from runtime.mapping.tables import Read
 
@@ -34,6 +34,7 @@ class CompiledMapping:
     def __init__(self, document: Document, generated: Generated, sha256_hex: str) -> None:
         self._version = f"{document.name} {document.version} ({sha256_hex[:8]})"
         self._key = key_reader(document.key) if document.key else None
+        self._partition_keys = [key_reader(paths) if (paths := plain_key(o)) else None for o in document.outputs]
         self._run = generated.run
         self.name = document.name
         self.sha256 = sha256_hex
@@ -62,6 +63,16 @@ class CompiledMapping:
     def translate(self, envelope: Envelope) -> Sequence[Event | Ignored]:
         """Raises `Untranslatable` with the position: a JSON pointer, or line and column."""
         return self._run(decode_json(envelope.body, envelope.content_type), envelope.received_us)
+
+    def partition_key(self, envelope: Envelope) -> str | None:
+        """The key that a message's events would have, if every rule agrees and reads it as it stands; else None.
+
+        A rule that converts the key, or takes it from list elements, gives None: its successors cannot be told apart.
+        """
+        if not all(self._partition_keys):
+            return None
+        found = {read(envelope.body, envelope.content_type) for read in self._partition_keys if read} - {None}
+        return found.pop() if len(found) == 1 else None
 
     def run(self, message: Any, received_us: int) -> list[Event | Ignored]:
         """Translate what is decoded already. Raises `Untranslatable`."""

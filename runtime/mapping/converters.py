@@ -175,7 +175,8 @@ def gln13(value: Any) -> str | None:
 
 
 def _bare(value: Any) -> str:
-    return re.sub(r"[ ()\-]", "", to_text(value))
+    text = to_text(value)
+    return text if text.isdigit() else re.sub(r"[ ()\-]", "", text)
 
 
 SPELLINGS = {

@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any, NoReturn
 
 from runtime.mapping.code import Code, Scope
-from runtime.mapping.faults import Spot, nearest
+from runtime.mapping.faults import Spot
 from runtime.mapping.paths import BadPath, Path, Segment, parse_path
+from runtime.nearest import nearest
 
 CHARACTERS_MAX = 2000
 NODES_MAX = 500

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import NoReturn
 
 from msgspec import Struct
 
 from runtime.errors import ConfigError
+from runtime.nearest import nearest
 
 
 class Bad(ValueError):
@@ -49,15 +49,5 @@ class Spot(Struct, frozen=True):
     def fail(self, problem: str, *, given: object = None, choices: Iterable[str] = ()) -> NoReturn:
         """Raise `ConfigError`: one sentence with file, key, problem and the nearest choice."""
         where = f"{self.file}: {self.key}: " if self.key else f"{self.file}: "
-        raise ConfigError(where + problem + nearest(given, choices))
-
-
-def nearest(given: object, choices: Iterable[str]) -> str:
-    """`; did you mean "instant"?`, or the whole list when it is short, or nothing."""
-    names = sorted(choices)
-    close = get_close_matches(str(given)[:100], names, n=1, cutoff=0.55) if given is not None else []
-    if close:
-        return f'; did you mean "{close[0]}"?'
-    if names and len(names) <= 30:
-        return "; choose one of " + ", ".join(names)
-    return ""
+        hint = nearest(str(given)[:100], sorted(choices)) if given is not None else ""
+        raise ConfigError(where + problem + hint)

@@ -49,7 +49,7 @@ def read_timed(value: Any, zone: tzinfo | None) -> Timed:
             except ValueError:
                 pass
         return _read_text(text.strip(), zone)
-    if value.__class__ is int or value.__class__ is Decimal:
+    if value.__class__ is int or (value.__class__ is Decimal and value.is_finite()):
         return _read_number(value, zone)
     raise Bad(f"expected a time, got {kind_of(value)}")
 
@@ -93,13 +93,13 @@ def from_microseconds(received_us: int) -> datetime:
 
 
 def _since_epoch(value: Any, per_second: int, unit: str) -> datetime:
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,16}(?:\.[0-9]{1,9})?", value):
-        value = Decimal(value)
-    if value.__class__ is bool or not isinstance(value, int | Decimal):
+    digits = isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,16}(?:\.[0-9]{1,9})?", value)
+    number: Any = Decimal(value) if digits else value
+    if number.__class__ is not int and not (number.__class__ is Decimal and number.is_finite()):
         raise Bad(f"expected a number of {unit} since 1970, got {kind_of(value)}")
-    if not -EPOCH_SECONDS_MAX * per_second <= value <= EPOCH_SECONDS_MAX * per_second:
+    if not -EPOCH_SECONDS_MAX * per_second <= number <= EPOCH_SECONDS_MAX * per_second:
         raise Bad(f"a number of {unit} beyond the year 2100")
-    return _EPOCH + timedelta(microseconds=int(value * (1_000_000 // per_second)))
+    return _EPOCH + timedelta(microseconds=int(number * (1_000_000 // per_second)))
 
 
 def dotnet_date(value: Any) -> datetime | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from runtime.errors import Untranslatable
 from runtime.mapping.decode import decode_json
+from runtime.mapping.document import OutputRule
 from runtime.mapping.faults import Bad
 from runtime.mapping.paths import Path
 from runtime.mapping.values import bounded_key, item, join_key, key_text
@@ -35,6 +36,16 @@ def key_reader(paths: tuple[Path, ...]) -> Callable[[bytes, str], str | None]:
             return None
 
     return read
+
+
+def plain_key(output: OutputRule) -> tuple[Path, ...]:
+    """Where an output's partition key stands in the message; empty if it is converted or taken from list elements."""
+    paths = output.partition_key
+    if not paths:
+        rule = output.fields[output.type.key_field]
+        paths = rule.paths if rule.kind == "path" and not (rule.convert or rule.table or rule.format) else ()
+    outside = all(path.root if output.each else not path.up for path in paths)
+    return paths if outside else ()
 
 
 def _walk(value: Any, path: Path) -> Any:
