@@ -38,6 +38,9 @@ from runtime.watchdog import notify, watch
 from runtime.watchpost import Watchpost, read_clocks
 
 LOOK_SECONDS = 1.0
+YIELD_SECONDS = 0.05
+BEHIND_ROWS_MAX = 20_000
+"""While senders queue up, translation leaves them the processor, until so many facts wait for it."""
 STOP_SECONDS_MAX = 10.0
 """7-faults: SIGTERM in a burst ends within 10 s."""
 
@@ -199,6 +202,8 @@ class Agent:
             kernel.moved(tally.positions)
             if not tally.facts:
                 await kernel.acceptance.arrived.wait()
+            elif kernel.acceptance.pressed and tally.behind < BEHIND_ROWS_MAX:
+                await anyio.sleep(YIELD_SECONDS)
 
     async def _checkpoints(self, kernel: Kernel) -> None:
         while True:

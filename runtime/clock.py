@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 
 def now_us() -> int:
@@ -29,6 +30,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
+@lru_cache(maxsize=64)
 def rfc3339(at_us: int) -> str:
-    """`2026-11-23T09:30:00.123456+00:00`."""
+    """`2026-11-23T09:30:00.123456+00:00`. Remembers a few: all receipts of one commit name the same instant."""
     return datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="microseconds")

@@ -146,13 +146,14 @@ class Operations:
         await self._until_translated()
         async with _closing(self.link()) as link:
             positions = [await adopt.read_position(link, journal, row) for row in fenced]
+            anchor = await adopt.read_checkpoint(link)
         if not confirm:
             return [
                 {"lane": p.lane, "hub_last": p.last, "common": p.common, "found_at_hub": len(p.found)}
                 for p in positions
             ]
         adoption = adopt.Adoption(journal, self._kernel.identity, reason)
-        report = await journal.write(lambda connection: adoption.apply(connection, positions))
+        report = await journal.write(lambda connection: adoption.apply(connection, positions, anchor))
         await self._kernel.adopted(report[0].epoch)
         return report
 

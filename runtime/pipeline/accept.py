@@ -21,6 +21,8 @@ from runtime.signal import Signal
 
 ROWS_MAX = 1_000
 """Facts gathered into one change (a larger call goes alone): bounds how long a change holds the connection."""
+PRESSED_CALLS = 8
+"""Callers in one commit from which on senders are waiting for the processor rather than for the disk."""
 
 Waiting = tuple[Call, "asyncio.Future[list[Accepted]]"]
 
@@ -33,6 +35,8 @@ class Acceptance:
         self._waiting: deque[Waiting] = deque()
         self._scheduled = False
         self.arrived = Signal()
+        self.pressed = False
+        """Many callers wait for each commit: translation leaves them the processor for a while."""
 
     async def accept(self, call: Call) -> list[Accepted]:
         """Return once the call's messages are committed. Raises `Refused`, `StorageFull`, `StorageFailed`."""
@@ -73,6 +77,7 @@ class Acceptance:
                 future.set_result(outcome)
         if error is not None and not taken:
             self._fail(error)
+        self.pressed = len(taken) >= PRESSED_CALLS
         if self._waiting and not self._scheduled:
             self._schedule()
         self.arrived.notify()
@@ -120,8 +125,12 @@ class SourceIntake:
         except StorageFull:
             self._full()
             raise
-        fresh = [item.message.body for item, result in zip(batch, accepted, strict=True) if not result.duplicate]
-        self._count(self._source, len(fresh), sum(map(len, fresh)))
+        fresh = body_bytes = 0
+        for message, item in zip(messages, accepted, strict=True):
+            if not item.duplicate:
+                fresh += 1
+                body_bytes += len(message.body)
+        self._count(self._source, fresh, body_bytes)
         return [self._receipt(item) for item in accepted]
 
     def _receipt(self, item: Accepted) -> Receipt:

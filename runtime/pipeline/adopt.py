@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
 from runtime import clock, record
-from runtime.envelope import EpochRecord
-from runtime.errors import Refused
+from runtime.envelope import Checkpoint, EpochRecord, Signed
+from runtime.errors import Permanent, Refused
 from runtime.identity import Identity
 from runtime.journal import books, lanes, meta, outbox
 from runtime.journal.journal import Journal
@@ -42,7 +43,17 @@ class Position(Struct, frozen=True):
     common: int
     last: int
     chain: bytes
+    epoch: int
+    """Epoch of the hub's last record; 0 for an empty stream."""
     found: Sequence[Found]
+
+
+class Anchor(Struct, frozen=True):
+    """The newest checkpoint at the hub."""
+
+    number: int
+    body: bytes
+    digest: str
 
 
 class Adopted(Struct, frozen=True, kw_only=True):
@@ -60,7 +71,7 @@ async def read_position(link: HubLink, journal: Journal, lane: LaneRow) -> Posit
     """Compare one lane with the hub's leader. Raises `Retryable` when the hub is away, `Permanent` without stream."""
     last = await link.last(lane.name)
     if last is None:
-        return Position(lane.name, 0, 0, record.GENESIS, [])
+        return Position(lane.name, 0, 0, record.GENESIS, 0, [])
     common = await _common(link, journal, lane, last.seq)
     found = [f async for r in link.read(lane.name, common + 1, last.seq) if (f := found_in(r)) is not None]
     chain = last.headers.get(record.CHAIN_HEADER, "")
@@ -69,7 +80,21 @@ async def read_position(link: HubLink, journal: Journal, lane: LaneRow) -> Posit
             f"the last message of {record.stream_name(journal.region, lane.name)} was not written by a region",
             hint="something else publishes on this region's subjects: stop it and ask the central team",
         )
-    return Position(lane.name, common, last.seq, bytes.fromhex(chain), found)
+    epoch = last.headers.get(record.EPOCH_HEADER, "")
+    return Position(lane.name, common, last.seq, bytes.fromhex(chain), int(epoch) if epoch.isdecimal() else 0, found)
+
+
+async def read_checkpoint(link: HubLink) -> Anchor | None:
+    """The hub's newest checkpoint, from which this journal's account goes on. None when there is none."""
+    try:
+        last = await link.last(record.CHECKPOINTS_LANE)
+        if last is None:
+            return None
+        signed = msgspec.json.decode(last.data, type=Signed)
+        statement = msgspec.json.decode(signed.statement, type=Checkpoint)
+    except (Permanent, msgspec.MsgspecError):
+        return None
+    return Anchor(statement.number, last.data, sha256(signed.statement.encode()).hexdigest())
 
 
 async def _common(link: HubLink, journal: Journal, lane: LaneRow, last: int) -> int:
@@ -107,9 +132,13 @@ class Adoption:
         self._region = journal.region
         self._reason = reason
 
-    def apply(self, connection: Connection, positions: Sequence[Position]) -> list[Adopted]:
+    def apply(
+        self, connection: Connection, positions: Sequence[Position], anchor: Anchor | None = None
+    ) -> list[Adopted]:
         """Take the hub's positions, return what it lacks to the backlog, seal the epoch records, lift the fences."""
-        epoch = meta.number(connection, "epoch", 1) + 1
+        before = meta.number(connection, "epoch", 1)
+        # A lost timeline may have gone through epochs that this journal does not know.
+        epoch = max(before, *(position.epoch for position in positions)) + 1
         now = clock.now_us()
         known = {position.lane: position for position in positions}
         report: list[Adopted] = []
@@ -118,7 +147,7 @@ class Adoption:
             anew = self._take_over(connection, lane, position) if position else 0
             lanes.lift_fence(connection, lane.id)
             after = lanes.get(connection, lane.id)
-            self._seal_epoch(connection, after, epoch, now)
+            self._seal_epoch(connection, after, position.epoch if position else before, epoch, now)
             note_incident(connection, now, "adopted", lane.name, f"epoch {epoch} from record {after.sealed + 1} on")
             report.append(
                 Adopted(
@@ -131,6 +160,13 @@ class Adoption:
                 )
             )
         meta.put(connection, epoch=epoch)
+        if anchor is not None:
+            # Statements that another timeline has overtaken would be refused for ever: go on after the newest.
+            connection.execute("DELETE FROM checkpoints")
+            connection.execute(
+                "INSERT INTO checkpoints (number, body, digest, sent) VALUES (?, ?, ?, 1)",
+                (anchor.number, anchor.body, anchor.digest),
+            )
         return report
 
     def _take_over(self, connection: Connection, lane: LaneRow, position: Position) -> int:
@@ -160,14 +196,14 @@ class Adoption:
         )
         return int(count)
 
-    def _seal_epoch(self, connection: Connection, lane: LaneRow, epoch: int, now_us: int) -> None:
+    def _seal_epoch(self, connection: Connection, lane: LaneRow, before: int, epoch: int, now_us: int) -> None:
         seq, origin = lane.sealed + 1, f"{epoch}.0.0"
         statement = EpochRecord(
             format=FORMAT,
             region=self._region,
             lane=lane.name,
             epoch=epoch,
-            previous_epoch=epoch - 1,
+            previous_epoch=before,
             seq=seq,
             issued_at=clock.rfc3339(now_us),
             reason=self._reason,

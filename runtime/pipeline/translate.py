@@ -46,6 +46,8 @@ class Tally(Struct):
     ignored: int = 0
     dead_lettered: int = 0
     facts: int = 0
+    behind: int = 0
+    """Facts that wait for translation after this batch."""
     positions: list[LaneRow] = []
     """Where the lanes stand afterwards, if events were added."""
 
@@ -204,7 +206,7 @@ class TranslateStep:
     def batch(self, connection: Connection, rows_max: int = ROWS_MAX) -> Tally:
         """Translate the next facts; `tally.facts` is 0 when there are none."""
         tally = Tally()
-        cursor = connection.execute("SELECT translated FROM books").fetchone()[0]
+        cursor, last = connection.execute("SELECT translated, facts FROM books").fetchone()
         until = clock.monotonic() + HOLD_SECONDS_MAX
         new: list[NewEvent] = []
         for envelope in intake.facts_after(connection, self._journal.names, cursor, rows_max):
@@ -216,6 +218,7 @@ class TranslateStep:
         if tally.facts:
             write_tally(connection, new, tally)
             books.advance(connection, translated=cursor)
+        tally.behind = last - cursor
         return tally
 
 
