@@ -1,0 +1,1 @@
+"""Everything that touches a foreign system. One folder an adapter; `sdk` is what they share, for third parties too."""

@@ -1,0 +1,5 @@
+"""Files dropped into a folder: CSV and NDJSON line by line, JSON as a whole."""
+
+from adapters.file_drop.adapter import FileDropAdapter
+
+ADAPTER = FileDropAdapter()

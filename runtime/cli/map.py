@@ -1,0 +1,120 @@
+"""`entrepot map test`: what a mapping makes of a sample, which fields nobody reads, and what needs a second look."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime.mapping import CompiledMapping, Trial
+
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".csv": "text/csv",
+    ".txt": "text/csv",
+    ".tsv": "text/csv",
+}
+SAMPLE_BYTES_MAX = 64 * 1024 * 1024
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """test FILE SAMPLE."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    test = actions.add_parser("test", help="translate a sample and show the result")
+    test.add_argument("file", help="the mapping (TOML)")
+    test.add_argument("sample", help="a message: .json, .ndjson or .csv")
+    test.epilog = "Exit code 1: worth a second look. 2: at least one message cannot be translated."
+
+
+def run(options: Namespace) -> int:
+    """Raises `ConfigError` for a mapping or a sample that cannot be read."""
+    import msgspec
+
+    from runtime import clock
+    from runtime.cli import screen
+    from runtime.errors import Untranslatable
+    from runtime.mapping import try_mapping
+    from runtime.mapping.trial import split_sample
+
+    mapping = load_file(Path(options.file))
+    path = Path(options.sample)
+    body = _read_sample(path)
+    kind = CONTENT_TYPES.get(path.suffix.lower(), "application/json")
+    try:
+        parts = split_sample(body, kind)
+    except Untranslatable as error:
+        raise ConfigError(f"{path}: {error} ({error.position})", hint=error.hint) from None
+    one_each = "application/json" if kind == "text/csv" else kind.replace("x-ndjson", "json")
+    trials = [try_mapping(mapping, part, one_each, received_us=clock.now_us()) for part in parts]
+    if options.json:
+        screen.show_json([msgspec.to_builtins(trial) for trial in trials])
+    else:
+        for number, trial in enumerate(trials, 1):
+            _show(trial, f"message {number} of {len(trials)}" if len(trials) > 1 else str(path))
+    if any(trial.errors for trial in trials):
+        return 2
+    return 1 if any(trial.warnings for trial in trials) else 0
+
+
+def load_file(path: Path) -> CompiledMapping:
+    """Compile a mapping file; its tables lie beside it. Raises `ConfigError`."""
+    from runtime.config.load import read_toml
+    from runtime.mapping import load
+
+    read_toml(path)
+    return load(path.read_text("utf-8"), str(path), lambda name: _read_table(path.parent / name))
+
+
+def _read_table(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error})") from None
+
+
+def _read_sample(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            body = file.read(SAMPLE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(f"the sample {path} cannot be read ({error.strerror})") from None
+    if len(body) > SAMPLE_BYTES_MAX:
+        raise ConfigError(f"the sample {path} is larger than {SAMPLE_BYTES_MAX} bytes", hint="a part of it is enough")
+    return body
+
+
+def _show(trial: Trial, name: str) -> None:
+    import json
+
+    from runtime.cli import screen
+
+    screen.say(f"{name}: {trial.mapping}, key {trial.key or 'none'}")
+    for output in trial.outputs:
+        _show_output(output)
+    for problem in trial.errors:
+        value = f", where the message has {problem.value}" if problem.value else ""
+        screen.say(f"  rejected at {problem.position or 'the whole message'}{value}: {problem.message}", "critical")
+        if problem.hint:
+            screen.say(f"    next: {problem.hint}")
+    for warning in trial.warnings:
+        screen.say(f"  look again: {warning}", "warning")
+    if trial.unread:
+        screen.say(f"  nobody reads: {', '.join(json.dumps(path)[1:-1] for path in trial.unread)}")
+
+
+def _show_output(output: dict[str, Any]) -> None:
+    import json
+
+    from runtime.cli import screen
+
+    if "ignored" in output:
+        screen.say(f"  ignored: {output['ignored']}")
+        return
+    screen.say(f"  {output['type']} (output {output['output']}, in order of {output['partition_key']})", "ok")
+    for line in json.dumps(output["data"], indent=2, ensure_ascii=False).splitlines():
+        screen.say(f"    {line}")

@@ -1,0 +1,35 @@
+"""Where the configuration lies, and the data folder that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.errors import ConfigError
+
+FILE = "entrepot.toml"
+SYSTEM_FILE = Path("/etc/entrepot") / FILE
+
+
+def config_file(named: str | None) -> Path:
+    """The file that was named, else the one in this folder, else the system's. Raises `ConfigError` if there is none."""
+    if named is not None:
+        path = Path(named)
+        return path / FILE if path.is_dir() else path
+    tried = [Path(FILE), SYSTEM_FILE]
+    for path in tried:
+        if path.exists():
+            return path
+    raise ConfigError(
+        f"there is no configuration: neither {Path(FILE).absolute()} nor {SYSTEM_FILE} exists",
+        hint="name one with --config FILE, or run `entrepot demo` to see it work without any",
+    )
+
+
+def data_dir(config: Path) -> Path:
+    """The data folder, read without checking the rest: a running agent must answer beside a broken file."""
+    from runtime.config.load import read_toml
+
+    named = read_toml(config).get("data_dir", "state")
+    if not isinstance(named, str):
+        raise ConfigError(f"{config}: data_dir must be a text, the path of a folder")
+    return (config.absolute().parent / named).absolute()

@@ -1,0 +1,118 @@
+"""`entrepot status`: the plain thing first, then the tables. Exit code: 0 fine, 1 warning, 2 critical."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import Any
+
+CODES = {"ok": 0, "warning": 1, "critical": 2}
+BOOKS = ("delivered", "withheld", "dead_lettered", "ignored", "expired", "pending")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Nothing of its own."""
+    parser.epilog = "Asks the running agent; reads the journal itself when none runs."
+
+
+def run(options: Namespace) -> int:
+    """See the module."""
+    from runtime.cli import screen
+    from runtime.cli.ask import asking
+
+    with asking(options) as ask:
+        status = ask("status")
+    if options.json:
+        screen.show_json(status)
+    else:
+        for level, sentence in sentences(status):
+            screen.say(sentence, level)
+        _tables(status)
+    return CODES[status["level"]]
+
+
+def sentences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(level, sentence), the most important first."""
+    name = f"{status['region']} ({status['environment']}, epoch {status['epoch']})"
+    if not status["running"]:
+        yield "warning", f"{name}: the agent is not running; this is what its journal says"
+    else:
+        yield "", f"{name}: running, version {status['version']}"
+    if status["balanced"]:
+        yield "ok", f"the books balance: {account(status)}"
+    else:
+        yield "critical", f"the books do not balance: {account(status)}; run `entrepot journal verify`, and report it"
+    yield from _fences(status)
+    yield from _hub(status)
+    if status["letters"]:
+        total = sum(status["letters"].values())
+        parts = ", ".join(f"{source} {count:,}" for source, count in status["letters"].items())
+        yield "warning", f"{total:,} rejected messages (letters) wait for you: {parts}; see `entrepot letters list`"
+    for alert in status["alerts"]:
+        if alert["name"] not in {"lane_fenced", "letters_waiting", "hub_away"}:
+            yield alert["severity"], f"{alert['sentence']} {alert['action']}".strip()
+    for warning in status["warnings"]:
+        yield "warning", f"warning: {warning}"
+
+
+def account(status: dict[str, Any]) -> str:
+    """`12 accepted = 9 delivered + 3 pending`."""
+    parts = [f"{status[name]:,} {name.replace('_', '-')}" for name in BOOKS if status[name]]
+    return f"{status['accepted']:,} accepted = {' + '.join(parts) or 'nothing yet'}"
+
+
+def _fences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, lane in status["lanes"].items():
+        if lane["fenced"]:
+            fence = lane["fence"] or {"reason": "", "action": ""}
+            sentence = f"stopped sending on {name}, waiting for you (fenced: {lane['fenced']}): {fence['reason']}"
+            yield "critical", f"{sentence} {fence['action']}".strip()
+
+
+def _hub(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    from runtime.cli.screen import duration
+
+    left = status["buffer_seconds_left"]
+    room = f"; at this rate there is room for {duration(left)}" if left is not None else ""
+    if not status["running"]:
+        return
+    if status["hub_connected"]:
+        yield "ok", f"connected to the hub at {status['hub']}{room}"
+    else:
+        yield "warning", f"the hub is away; accepting goes on{room}"
+
+
+def _tables(status: dict[str, Any]) -> None:
+    from runtime.cli import screen
+
+    print()
+    lanes = [
+        (
+            name,
+            f"fenced: {lane['fenced']}" if lane["fenced"] else "sending" if status["hub_connected"] else "waiting",
+            lane["queued"],
+            lane["sealed"],
+            lane["acked"],
+            lane["hub_last"],
+            screen.duration(lane["refill_horizon_seconds"]),
+        )
+        for name, lane in status["lanes"].items()
+    ]
+    screen.table(("lane", "state", "waiting", "sealed", "acked", "hub last", "refill reaches back"), lanes)
+    print()
+    used, budget = screen.size(status["disk_used_bytes"]), screen.size(status["disk_budget_bytes"])
+    facts = [
+        (
+            "messages taken in",
+            f"{status['facts']:,} ({status['duplicates']:,} repeats answered with their first receipt)",
+        ),
+        ("not yet translated", status["untranslated"]),
+        ("disk", f"{used} of {budget} used; full in {screen.duration(status['buffer_seconds_left'])}"),
+        ("signed checkpoints not yet at the hub", status["checkpoints_unsent"]),
+        ("policy, configuration, key", f"{status['policy'][:12]}, {status['config'][:12]}, {status['key_id']}"),
+    ]
+    screen.table(("", ""), [(name, screen.cell(value)) for name, value in facts])
+    notes = [(name, note) for name, lane in status["lanes"].items() for note in lane["notes"]]
+    if notes:
+        print()
+        screen.table(("lane", "the hub could be safer"), notes)

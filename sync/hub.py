@@ -1,0 +1,44 @@
+"""The object behind the entry point: makes links, and verifies a region from its streams alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runtime.errors import ConfigError
+from runtime.ports import HubLink, Scope, Verdict
+from sync import audit
+from sync.link import NatsLink
+from sync.settings import HubSettings
+
+
+class NatsHub:
+    """Implements `runtime.ports.Hub`."""
+
+    settings = HubSettings
+
+    def link(self, settings: Any, scope: Scope) -> HubLink:
+        """`settings` is a `HubSettings`."""
+        return NatsLink(settings, scope)
+
+    async def verify(
+        self,
+        settings: Any,
+        *,
+        region: str,
+        public_key: bytes,
+        directory: str,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Verdict:
+        """See `runtime.ports.Hub`. Raises `Retryable` when the hub is away, `ConfigError` for `secret://` here."""
+        scope = Scope(region=region, environment="", directory=directory, secret=_no_secret)
+        async with NatsLink(settings, scope).opened() as channel:
+            return await audit.verify(channel, region, public_key, progress or _silent)
+
+
+def _no_secret(name: str) -> bytes:
+    raise ConfigError(f"{name}: `verify` has no secrets; give `credentials` or `nkey` as a file")
+
+
+def _silent(_lane: str, _done: int, _total: int) -> None:
+    """Nobody watches."""

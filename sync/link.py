@@ -1,0 +1,183 @@
+"""A configured connection to the hub: connects in the background for as long as it takes, then ships every lane.
+
+Also the one-shot calls of the command line: topology, read and last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from random import SystemRandom
+
+import anyio
+
+from runtime import record
+from runtime.errors import Permanent
+from runtime.policy.retry import Backoff, wait_seconds
+from runtime.ports import Checkpoints, HubObserver, HubRecord, Lane, Scope, StreamReport
+from sync import stream, topology
+from sync.access import Access
+from sync.channel import Channel, HubAway
+from sync.connection import connect
+from sync.settings import HubSettings
+from sync.statements import CheckpointUplink
+from sync.uplink import Uplink
+
+_draw = SystemRandom().random
+
+
+class NatsLink:
+    """Implements `runtime.ports.HubLink`."""
+
+    def __init__(self, settings: HubSettings, scope: Scope) -> None:
+        self._settings = settings
+        self._scope = scope
+        self._access = Access(settings, scope)
+        self._turn = 0
+        self._closing = anyio.Event()
+        self._running = 0
+        self._idle = anyio.Event()
+
+    async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
+        """See `runtime.ports.HubLink`; ends in order after `close`.
+
+        Raises `ConfigError` for unusable credentials, and what the lanes raise.
+        """
+        self._running += 1
+        try:
+            await self._run(lanes, checkpoints, observer)
+        finally:
+            self._running -= 1
+            self._idle.set()
+
+    async def _run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
+        settings = self._settings
+        backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
+        attempt, told = 0, ""
+        while not self._closing.is_set():
+            try:
+                channel = await self._open(observer)
+            except HubAway as error:
+                attempt += 1
+                if str(error) != told:
+                    told = str(error)
+                    observer.disconnected(told)
+                # Each server of a cluster gets its try before the pause grows.
+                step = 1 + attempt // len(settings.servers)
+                with anyio.move_on_after(wait_seconds(backoff, step, _draw())):
+                    await self._closing.wait()
+                continue
+            observer.connected(channel.server, ".".join(map(str, channel.version)))
+            attempt, told = 0, ""
+            try:
+                await self._serve(channel, lanes, checkpoints, observer)
+            finally:
+                lost = channel.lost.is_set()
+                channel.close()
+            if lost:
+                told = f"the connection to {channel.server} was lost"
+                observer.disconnected(told)
+
+    async def _serve(
+        self, channel: Channel, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver
+    ) -> None:
+        """Until the connection is lost, `close` is called, or half of the credentials' life is over."""
+        uplinks = [Uplink(channel, lane, self._settings, self._scope, observer) for lane in lanes]
+        async with anyio.create_task_group() as tasks:
+            for uplink in uplinks:
+                tasks.start_soon(uplink.run)
+            tasks.start_soon(CheckpointUplink(channel, checkpoints, self._settings, self._scope, observer).run)
+            with anyio.move_on_after(self._access.life_seconds):
+                await _first(channel.lost, self._closing)
+            with anyio.move_on_after(self._settings.flush_seconds_max):
+                for uplink in uplinks:
+                    uplink.leave()
+                for uplink in uplinks:
+                    await uplink.ended.wait()
+            tasks.cancel_scope.cancel()
+
+    async def _open(self, observer: HubObserver | None = None) -> Channel:
+        """One attempt at the next server in turn. Raises `HubAway`, `ConfigError`."""
+        servers = self._settings.servers
+        server = servers[self._turn % len(servers)]
+        self._turn += 1
+
+        def on_error(reason: str) -> None:
+            if observer is not None:
+                observer.log("hub_connection_error", reason=reason)
+
+        name = f"entrepot {self._scope.region}"
+        seconds_max = self._settings.connect_timeout_seconds
+        return await connect(server, self._access, name=name, seconds_max=seconds_max, on_error=on_error)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Channel]:
+        """A connection for a few calls; every server is tried once. Raises `HubAway`."""
+        channel: Channel | None = None
+        failure = HubAway("no server is configured")
+        for _ in self._settings.servers:
+            try:
+                channel = await self._open()
+                break
+            except HubAway as error:
+                failure = error
+        if channel is None:
+            raise failure
+        try:
+            yield channel
+        finally:
+            channel.close()
+
+    async def topology(self, lanes: Mapping[str, int], *, apply: bool) -> list[StreamReport]:
+        """See `runtime.ports.HubLink`."""
+        wanted = {**lanes, record.CHECKPOINTS_LANE: 1}
+        replicas = self._settings.replicas
+        async with self.opened() as channel:
+            return [
+                await topology.compare(channel, self._scope, lane, first=first, replicas=replicas, apply=apply)
+                for lane, first in wanted.items()
+            ]
+
+    async def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:
+        """See `runtime.ports.HubLink`."""
+        name = record.stream_name(self._scope.region, lane)
+        async with self.opened() as channel:
+            async for found in stream.read(channel, name, first, last):
+                yield found
+
+    async def last(self, lane: str) -> HubRecord | None:
+        """See `runtime.ports.HubLink`."""
+        name = record.stream_name(self._scope.region, lane)
+        async with self.opened() as channel:
+            found = await stream.info(channel, name)
+            if found is None:
+                raise Permanent(f"the hub has no stream {name}", hint="Run `entrepot topology apply`.")
+            if found.state.messages == 0:
+                return None
+            newest = await stream.message(channel, name, found.state.last_seq)
+            if newest is None:
+                raise Permanent(f"the last message of {name} cannot be read", hint="Somebody removed it at the hub.")
+            return newest
+
+    async def close(self) -> None:
+        """Call before cancelling `run`: it takes no more rows, awaits what is on the wire, and returns.
+
+        Bounded by `flush_seconds_max`. A cancelled task can await nothing more, so a bare cancellation does not flush.
+        """
+        self._closing.set()
+        with anyio.move_on_after(self._settings.flush_seconds_max + 1):
+            while self._running:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+
+
+async def _first(*events: anyio.Event) -> None:
+    """Return when one of the events is set."""
+    async with anyio.create_task_group() as tasks:
+
+        async def watch(event: anyio.Event) -> None:
+            await event.wait()
+            tasks.cancel_scope.cancel()
+
+        for event in events:
+            tasks.start_soon(watch, event)
