@@ -179,7 +179,10 @@ def _fitting(rows: Sequence[Sealed], bytes_max: int) -> tuple[Sequence[Sealed], 
 
     The server closes the connection on a message above its `max_payload`, so it must not be tried.
     """
+    roomy = bytes_max // 2
     for position, row in enumerate(rows):
+        if len(row.headers) + len(row.data) < roomy:
+            continue
         size = wire.payload_bytes(row)
         if size > bytes_max:
             why = f"event {row.seq} has {size} bytes, the hub takes {bytes_max}: raise max_payload there"

@@ -23,6 +23,7 @@ SQLITE_VERSION = sqlite3.sqlite_version
 CACHE_KIB = 8_192
 WAL_PAGES = 2_000
 _SETTINGS = (
+    "page_size=8192",  # rows of about 1 kB: fewer, larger writes drained a backlog a fifth faster than 4,096
     "locking_mode=EXCLUSIVE",  # before the first WAL access: no shared memory, no second connection
     "journal_mode=WAL",
     "synchronous=FULL",

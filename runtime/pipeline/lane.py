@@ -5,7 +5,9 @@ Implements `runtime.ports.Lane`. Every method is one change of the journal.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -54,6 +56,8 @@ class LaneStep:
         self.row = row
         self.fenced: Fence | None = None
         self.skips_elsewhere = True
+        self._ahead: tuple[int, asyncio.Future[Taken]] | None = None
+        """Rows being sealed after this sequence, before anybody has asked for them."""
 
     async def head(self) -> LaneHead:
         """See `runtime.ports.Lane`."""
@@ -63,13 +67,22 @@ class LaneStep:
         return found
 
     async def take(self, after: int, rows_max: int) -> Sequence[Sealed]:
-        """See `runtime.ports.Lane`."""
+        """See `runtime.ports.Lane`. While a backlog lasts, the next rows are sealed as these are sent."""
+        ahead, self._ahead = self._ahead, None
+        waiting = ahead[1] if ahead is not None and ahead[0] == after else self._submit(after, rows_max)
+        self.row, rows, used = await waiting
+        self._in_force().known |= used
+        if len(rows) == SEAL_ROWS_MAX:
+            following = rows[-1].seq
+            self._ahead = (following, self._submit(following, SEAL_ROWS_MAX))
+        return rows[:rows_max]
+
+    def _submit(self, after: int, rows_max: int) -> asyncio.Future[Taken]:
         policy = self._in_force()
-        self.row, rows, used = await self._journal.write(
-            lambda connection: self._take(connection, policy, after, min(rows_max, SEAL_ROWS_MAX))
-        )
-        policy.known |= used
-        return rows
+        change = partial(self._take, policy=policy, after=after, rows_max=min(rows_max, SEAL_ROWS_MAX))
+        future = self._journal.writer.submit(change)
+        future.add_done_callback(_look_at)  # rows that nobody comes for stay sealed and are read again later
+        return future
 
     def _take(self, connection: Connection, policy: PolicyInForce, after: int, rows_max: int) -> Taken:
         lane = lanes.get(connection, self._id)
@@ -231,6 +244,11 @@ class LaneStep:
             self.fenced = None
             self._alert.unfenced(self.name)
             self._signal.notify()
+
+
+def _look_at(future: asyncio.Future[Taken]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 class LaneAlert:
