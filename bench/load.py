@@ -92,7 +92,8 @@ class Connection:
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
             return None
-        at = self.buffer.lower().find(b"content-length:", 0, end)
+        at = self.buffer.find(b"Content-Length:", 0, end)
+        at = at if at >= 0 else self.buffer.lower().find(b"content-length:", 0, end)
         size = int(self.buffer[at + 15 : self.buffer.find(b"\r\n", at)]) if at >= 0 else 0
         if len(self.buffer) < end + 4 + size:
             return None

@@ -38,9 +38,9 @@ from runtime.watchdog import notify, watch
 from runtime.watchpost import Watchpost, read_clocks
 
 LOOK_SECONDS = 1.0
-YIELD_SECONDS = 0.05
-BEHIND_ROWS_MAX = 20_000
-"""While senders queue up, translation leaves them the processor, until so many facts wait for it."""
+YIELD_SECONDS = 0.2
+BEHIND_ROWS_MAX = 100_000
+"""While senders saturate the journal, translation pauses between batches, until so many facts wait for it."""
 STOP_SECONDS_MAX = 10.0
 """7-faults: SIGTERM in a burst ends within 10 s."""
 
@@ -202,7 +202,7 @@ class Agent:
             kernel.moved(tally.positions)
             if not tally.facts:
                 await kernel.acceptance.arrived.wait()
-            elif kernel.acceptance.pressed and tally.behind < BEHIND_ROWS_MAX:
+            elif kernel.acceptance.saturated and tally.behind < BEHIND_ROWS_MAX:
                 await anyio.sleep(YIELD_SECONDS)
 
     async def _checkpoints(self, kernel: Kernel) -> None:

@@ -67,6 +67,12 @@ class MemoryHub:
         self.away = False
         self._batches: dict[bytes, _Batch] = {}
 
+    def restart(self, *, lost: dict[str, int] | None = None) -> None:
+        """End all batches, as a restart does; `lost` maps streams to the last sequence that survives."""
+        self._batches.clear()
+        for name, last in (lost or {}).items():
+            self.streams[name].rollback(last)
+
     # ------------------------------------------------------------ publishing
 
     def publish(self, frames: bytes) -> list[Answer]:

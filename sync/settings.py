@@ -28,6 +28,7 @@ class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     nkey: str = ""
     """NKey seed: a path or `secret://name`."""
     user: str = ""
+    """User name, where the hub works with passwords."""
     password: str = ""
     """`secret://name`; goes with `user`."""
     token: str = ""
@@ -36,7 +37,9 @@ class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     tls_ca: str = ""
     """PEM file of authorities to trust. With this, `tls_cert` or a `tls://` server, plain text is refused."""
     tls_cert: str = ""
+    """PEM file: this region's certificate, where the hub asks for one."""
     tls_key: str = ""
+    """PEM file: the key of `tls_cert`."""
 
     publish_mode: Literal["auto", "single"] = "auto"
     """`auto`: fast ingest where server and stream have it (2.14). `single`: one acknowledgement an event."""
@@ -49,7 +52,9 @@ class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     flush_seconds_max: Annotated[float, Meta(ge=0, le=60)] = 10.0
     """At a stop: the longest wait for answers to what is already on the wire."""
     connect_timeout_seconds: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    """One attempt at one server."""
     reconnect_seconds_min: Annotated[float, Meta(ge=0.01, le=60)] = 0.1
+    """First pause after a failed attempt to connect."""
     reconnect_seconds_max: Annotated[float, Meta(ge=0.05, le=300)] = 0.5
     """Pause between attempts, with jitter. Above 1 s the first event after an outage may need more than 2 s."""
     audit_seconds: Annotated[float, Meta(ge=1, le=3600)] = 30.0

@@ -86,7 +86,8 @@ class Shipment:
                 tasks.start_soon(self._acknowledge, window)
                 with self._sending:
                     await self._send(window)
-                await self._write(window, window.finish())
+                if window.failure is None:
+                    await self._write(window, window.finish())
                 await self._flush(window)
                 tasks.cancel_scope.cancel()
             await self._report(window)

@@ -29,9 +29,11 @@ class FileDropSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     header: bool = True
     """The first line of a CSV file names the columns; otherwise they are c1, c2, …"""
     poll_seconds: Annotated[float, Meta(ge=0.05, le=3_600)] = 1.0
+    """How often the folder is looked at."""
     stable_seconds: Annotated[float, Meta(ge=0.05, le=3_600)] = 2.0
     """A file is complete when size and time have not changed for this long. Longer for slow uploads."""
     file_bytes_max: Annotated[int, Meta(ge=1, le=4_096 * Megabytes)] = 64 * Megabytes
+    """A larger file goes to `failed/` with the reason."""
     message_bytes_max: Annotated[int, Meta(ge=1, le=64 * Megabytes)] = Megabytes
     """One line, or a JSON file as a whole."""
     lines_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000

@@ -61,8 +61,8 @@ def _then_calm(ours: Agent, events: int) -> Loaded:
 
 def _row(hub: str, taken: dict[str, list[Loaded]], goal: Goal | None = None) -> Row:
     every = [loaded for values in taken.values() for loaded in values]
-    headroom = min(loaded.ceiling for loaded in every) / max(loaded.rate for loaded in every)
-    note = f"generator could make {headroom:.1f} × the faster side"
+    headroom = min(loaded.ceiling / loaded.rate for loaded in every)
+    note = f"the generator had room for {headroom:.1f} × what was answered"
     if "ours" in taken:
         note += f"; p99 {max(loaded.p99_ms for loaded in taken['ours']):.0f} ms"
     return Row(

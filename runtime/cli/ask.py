@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.admin import client
 from runtime.cli import places
+from runtime.cli.failures import one_at_a_time
 from runtime.errors import Refused
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _stopped(config: Path) -> Iterator[Ask]:
             hint=f"`entrepot run --config {config}` makes it at its first start",
         )
     with (
+        one_at_a_time(),
         start_blocking_portal(backend_options=loop.options()) as portal,
         portal.wrap_async_context_manager(open_kernel(configuration)) as kernel,
     ):

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
+from runtime.cli.failures import one_at_a_time
 from runtime.cli.parser import build, chosen_verb
 from runtime.errors import EntrepotError
 
@@ -20,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Never raises and never shows a traceback, unless ENTREPOT_DEBUG is set."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(words)
+        with one_at_a_time():
+            return _run(words)
     except SystemExit as leaving:  # argparse after --help
         return leaving.code if isinstance(leaving.code, int) else FINE
     except KeyboardInterrupt:
@@ -28,8 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
         return WARNING
-    except BaseExceptionGroup as group:
-        return _report(words, _first(group))
     except Exception as error:  # noqa: BLE001 - the last place where a defect can become a sentence
         return _report(words, error)
 
@@ -55,21 +55,7 @@ def _say_version() -> int:
     return FINE
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What a person should hear of several things that failed together: our own sentence, if there is one."""
-    leaves = list(_leaves(group))
-    return next((error for error in leaves if isinstance(error, EntrepotError)), leaves[0])
-
-
-def _leaves(error: BaseException) -> Sequence[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
-
-
 def _report(words: list[str], error: BaseException) -> int:
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
     if os.environ.get(DEBUG_VARIABLE):
         import traceback
 

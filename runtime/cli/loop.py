@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import anyio
 
+from runtime.cli.failures import one_at_a_time
+
 T = TypeVar("T")
 
 
@@ -17,5 +19,6 @@ def options() -> dict[str, Any]:
 
 
 def run_async(function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-    """Wait for `function(*arguments)`."""
-    return anyio.run(function, *arguments, backend_options=options())
+    """Wait for `function(*arguments)`. Raises one error, never a group."""
+    with one_at_a_time():
+        return anyio.run(function, *arguments, backend_options=options())

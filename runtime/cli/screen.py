@@ -88,7 +88,14 @@ def _rich_table(columns: Sequence[str], texts: list[list[str]], right: list[bool
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    drawn = Table(
+        title=title or None,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        show_header=any(columns),
+    )
     for at, column in enumerate(columns):
         drawn.add_column(column, justify="right" if right and right[at] else "left", overflow="fold")
     for row in texts:
@@ -99,8 +106,8 @@ def _rich_table(columns: Sequence[str], texts: list[list[str]], right: list[bool
 def _plain_table(columns: Sequence[str], texts: list[list[str]], right: list[bool], title: str) -> None:
     if title:
         print(title)
-    lines = [list(columns), *texts]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    lines = [list(columns), *texts] if any(columns) else texts
+    widths = [max((len(line[at]) for line in lines), default=0) for at in range(len(columns))]
     for line in lines:
         parts = [
             text.rjust(width) if right and right[at] else text.ljust(width)

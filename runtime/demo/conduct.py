@@ -177,11 +177,13 @@ class Demo:
         return status
 
     async def _letters(self) -> list[judge.Place]:
+        """Those that wait, and those that somebody has discarded while looking around."""
         found: list[judge.Place] = []
-        after = 0
-        while page := await self._ask("letters.list", after=after, limit=1_000):
-            found += [(1, row["intake_seq"]) for row in page]
-            after = page[-1]["id"]
+        for state in ("open", "discarded"):
+            after = 0
+            while page := await self._ask("letters.list", after=after, limit=1_000, state=state):
+                found += [(1, row["intake_seq"]) for row in page]
+                after = page[-1]["id"]
         return found
 
     async def _ask(self, verb: str, **parameters: Any) -> Any:

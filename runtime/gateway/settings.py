@@ -24,11 +24,13 @@ class SourceLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ndjson_body_bytes_max: Annotated[int, Meta(ge=1, le=256 * Megabytes)] = 8 * Megabytes
     """One NDJSON request; it is held in memory and committed as a whole."""
     ndjson_lines_max: Annotated[int, Meta(ge=1, le=100_000)] = 10_000
+    """Lines of one NDJSON request. More gets 413."""
     depth_max: Annotated[int, Meta(ge=1, le=500)] = 64
     """Nested objects and arrays. Parsers recurse, so depth is refused before any of them runs."""
     rate_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 10_000.0
     """Requests in the long run; an NDJSON request counts as one. More gets 429 with Retry-After."""
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    """Requests that may come at once before the rate holds."""
     in_flight_max: Annotated[int, Meta(ge=1, le=10_000)] = 512
     """Requests in hand at once, so that one source cannot take every connection's memory."""
     compressed: bool = False
@@ -45,6 +47,7 @@ class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fi
     header_bytes_max: Annotated[int, Meta(ge=1024, le=256 * Kilobytes)] = 16 * Kilobytes
     """Request line and all headers together. More gets 431."""
     headers_max: Annotated[int, Meta(ge=8, le=1_000)] = 64
+    """Header lines of one request. More gets 431."""
     connections_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_024
     """Open connections; further ones get 503 at once."""
     backlog_max: Annotated[int, Meta(ge=1, le=65_535)] = 1_024

@@ -21,8 +21,9 @@ from runtime.signal import Signal
 
 ROWS_MAX = 1_000
 """Facts gathered into one change (a larger call goes alone): bounds how long a change holds the connection."""
-PRESSED_CALLS = 8
-"""Callers in one commit from which on senders are waiting for the processor rather than for the disk."""
+SATURATED = 0.7
+PRESSURE_WEIGHT = 0.1
+"""Weight of one commit in the moving average of how often somebody was waiting for the next."""
 
 Waiting = tuple[Call, "asyncio.Future[list[Accepted]]"]
 
@@ -35,8 +36,12 @@ class Acceptance:
         self._waiting: deque[Waiting] = deque()
         self._scheduled = False
         self.arrived = Signal()
-        self.pressed = False
-        """Many callers wait for each commit: translation leaves them the processor for a while."""
+        self._pressure = 0.0
+
+    @property
+    def saturated(self) -> bool:
+        """Whether, lately, somebody was waiting for the next commit nearly each time that one ended."""
+        return self._pressure > SATURATED
 
     async def accept(self, call: Call) -> list[Accepted]:
         """Return once the call's messages are committed. Raises `Refused`, `StorageFull`, `StorageFailed`."""
@@ -77,7 +82,8 @@ class Acceptance:
                 future.set_result(outcome)
         if error is not None and not taken:
             self._fail(error)
-        self.pressed = len(taken) >= PRESSED_CALLS
+        waiting = bool(self._waiting) or self._scheduled
+        self._pressure += (waiting - self._pressure) * PRESSURE_WEIGHT
         if self._waiting and not self._scheduled:
             self._schedule()
         self.arrived.notify()

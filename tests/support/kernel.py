@@ -7,7 +7,7 @@ so that thousands of steps fit into a second.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,6 +33,7 @@ from runtime.journal import writer as writer_module
 from runtime.journal.intake import Accepted, Call
 from runtime.journal.journal import Journal
 from runtime.journal.store import Store, _configure, _take_lock, describe
+from runtime.journal.writer import Writer
 from runtime.kernel import Kernel, open_kernel
 from runtime.pipeline.accept import SourceIntake
 from runtime.pipeline.lane import LaneAlert
@@ -233,22 +234,45 @@ class InlineStore(Store):
         await super().close()
 
 
-class InlineJournal(Journal):
-    """Commits each change at once, by the writer's own function."""
+class Settled:
+    """An `asyncio.Future` that was settled before anybody asked."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.store: InlineStore = InlineStore(self.path)
-        self.after_commit: Callable[[sqlite3.Connection], None] = lambda connection: None
+    def __init__(self, outcome: Any) -> None:
+        self._outcome = outcome
 
-    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self.store.connection
-        assert connection is not None
-        answer: Any = writer_module._apply(connection, [change])[0]
-        if isinstance(answer, Exception):
-            raise answer
-        self.after_commit(connection)
-        return answer  # type: ignore[no-any-return]
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        callback(self)
+
+    def cancelled(self) -> bool:
+        return False
+
+    def done(self) -> bool:
+        return True
+
+    def exception(self) -> Exception | None:
+        return self._outcome if isinstance(self._outcome, Exception) else None
+
+    def result(self) -> Any:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from ()
+        return self.result()
+
+
+class InlineWriter(Writer):
+    """Commits each change at once, by the writer's own function; `after_commit` looks at every commit."""
+
+    after_commit: Callable[[sqlite3.Connection], None] = staticmethod(lambda connection: None)
+
+    def submit(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
+        connection = self._store.connection  # type: ignore[attr-defined]
+        (outcome,) = writer_module._apply(connection, [change])
+        if not isinstance(outcome, Exception):
+            self.after_commit(connection)
+        return Settled(outcome)
 
 
 class Bench:
@@ -261,11 +285,13 @@ class Bench:
 
     def open(self) -> None:
         model = self.configuration.model
-        self.journal = InlineJournal(self.configuration.data_dir)
+        self.journal = Journal(self.configuration.data_dir)
+        self.store = self.journal.store = InlineStore(self.journal.path)
+        writer = self.journal.writer = InlineWriter(self.store)
         names = {"source": list(self.configuration.sources), "type": list(TYPES)}
         drive(self.journal.open(model.region, model.environment, list(model.lanes), names))
         if self.after_commit:
-            self.journal.after_commit = self.after_commit
+            writer.after_commit = self.after_commit
         try:
             identity = load_or_create(self.configuration.data_dir / "identity", journal_is_new=True)
         except BaseException:
@@ -274,7 +300,7 @@ class Bench:
         self.kernel = Kernel(self.configuration, self.journal, identity, LaneAlert())
 
     def close(self) -> None:
-        drive(self.journal.store.close())
+        drive(self.store.close())
 
     def restart(self) -> None:
         self.close()
@@ -282,8 +308,8 @@ class Bench:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        assert self.journal.store.connection is not None
-        return self.journal.store.connection
+        assert self.store.connection is not None
+        return self.store.connection
 
     def value(self, query: str, *parameters: Any) -> Any:
         """The first column of the first row."""

@@ -74,6 +74,11 @@ class StubLane:
         while self.acked < seq:
             await self._changed.wait()
 
+    async def decided(self, seq: int) -> None:
+        """Return when everything up to `seq` is acknowledged, or the lane is fenced."""
+        while self.acked < seq and self.fenced is None:
+            await self._changed.wait()
+
     async def fell(self, kind: str) -> Fence:
         """Return when the lane has been fenced with this kind."""
         while self.fenced is None or self.fenced.kind != kind:

@@ -335,4 +335,5 @@ class KernelModel(RuleBasedStateMachine):
 
 
 TestKernelModel = KernelModel.TestCase
-TestKernelModel.settings = settings(stateful_step_count=40)
+import os
+TestKernelModel.settings = settings(stateful_step_count=50, max_examples=int(os.environ.get("N","100")))

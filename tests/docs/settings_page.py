@@ -1,0 +1,123 @@
+"""Writes docs/settings.md from the structs that read entrepot.toml: `python -m tests.docs.settings_page > docs/settings.md`."""
+
+from __future__ import annotations
+
+import ast
+import inspect as source_of
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from adapters.file_drop.settings import FileDropSettings
+from adapters.webhook.settings import BearerAuth, HmacAuth, NoAuth, WebhookSettings
+from runtime.config import model
+from runtime.gateway.settings import GatewaySettings, SourceLimits
+from runtime.observe.alerts import AlertSettings
+from runtime.pipeline.route import Condition, Route
+from sync.settings import HubSettings
+
+INTRO = """# Settings
+
+Everything that may stand in `entrepot.toml`, with defaults and bounds. This page is written from the code and checked against it;
+`entrepot check` says in one sentence what is wrong with a file. Paths are relative to the file.
+Ages (`refill_hours`, `key_days`) are counted in hours that the agent runs: a jump of the wall clock ages nothing.
+"""
+SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    ("entrepot.toml", model.Model),
+    ("[hub]", HubSettings),
+    ("[gateway]", GatewaySettings),
+    ("[secrets]", model.SecretSettings),
+    ("[residency]", model.ResidencySettings),
+    ("[journal]", model.JournalSettings),
+    ("[evidence]", model.EvidenceSettings),
+    ("[alerts]", AlertSettings),
+    ("[lanes.NAME]", model.LaneSettings),
+    ("[[routes]]", Route),
+    ("[[routes]] when", Condition),
+    ("[sources.NAME]", model.SourceSettings),
+    ("[sources.NAME] limits", SourceLimits),
+    ('[sources.NAME] adapter = "webhook"', WebhookSettings),
+    ('auth = { scheme = "none" }', NoAuth),
+    ('auth = { scheme = "bearer", … }', BearerAuth),
+    ('auth = { scheme = "hmac-sha256", … }', HmacAuth),
+    ('[sources.NAME] adapter = "file_drop"', FileDropSettings),
+)
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([INTRO, *(section(title, kind) for title, kind in SECTIONS)])
+
+
+def section(title: str, kind: type[msgspec.Struct]) -> str:
+    """One table: key, default, bounds, meaning."""
+    words = _words(kind)
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    rows = [
+        f"| `{field.encode_name}` | {_default(field)} | {_bounds(field.type)} | {words.get(field.name, '')} |"
+        for field in info.fields
+    ]
+    doc = " ".join((kind.__doc__ or "").split())
+    table = ["| key | default | may be | says |", "|---|---|---|---|", *rows, ""] if rows else []
+    return "\n".join([f"## `{title}`", "", doc, "", *table])
+
+
+def _words(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The string after each field, of the struct and of those it inherits from."""
+    found: dict[str, str] = {}
+    for owner in reversed(kind.__mro__):
+        if owner in (object, msgspec.Struct) or not issubclass(owner, msgspec.Struct):
+            continue
+        body = ast.parse(source_of.getsource(owner)).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            named = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            if named and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[field.target.id] = " ".join(str(text.value.value).split()).replace("|", "\\|")  # type: ignore[attr-defined]
+    return found
+
+
+def _default(field: inspect.Field) -> str:
+    if field.required:
+        return "required"
+    if field.default_factory is not msgspec.NODEFAULT:
+        return "empty"
+    return "none" if field.default in (None, "") else f"`{_toml(field.default)}`"
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value}"
+
+
+def _bounds(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.Metadata):
+        return _bounds(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return " or ".join(_bounds(t) for t in kind.types if not isinstance(t, inspect.NoneType))
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f"`{v}`" if v != "\t" else "tab" for v in kind.values).replace("`|`", "`\\|`")
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        return _range(kind)
+    plain = {
+        inspect.BoolType: "`true`, `false`",
+        inspect.StrType: "text",
+        inspect.ListType: "list",
+        inspect.DictType: "tables",
+        inspect.StructType: "table",
+    }
+    return next((word for known, word in plain.items() if isinstance(kind, known)), "")
+
+
+def _range(kind: inspect.IntType | inspect.FloatType) -> str:
+    low = kind.ge if kind.ge is not None else kind.gt
+    high = kind.le if kind.le is not None else kind.lt
+    above = "more than " if kind.ge is None and kind.gt is not None else ""
+    if low is None and high is None:
+        return "number"
+    return f"{above}{low}" + (f" … {high}" if high is not None else " or more")
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201
