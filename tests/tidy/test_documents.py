@@ -9,7 +9,10 @@ import pytest
 
 from tests.tidy import tree
 
-REQUIRED = ("README.md", "CHANGELOG.md", "LICENSE", "docs/decisions/0001-plain-top-level-packages.md")
+REQUIRED = (
+    "README.md", "CHANGELOG.md", "LICENSE", "docs/decisions/0001-plain-top-level-packages.md", "docs/architecture.md",
+    "docs/operations.md", "docs/record-format.md", "docs/settings.md", "docs/mappings.md",
+)  # fmt: skip
 PROMISES = (
     "Acceptance", "Order", "To the hub exactly once", "Effects", "Nothing silent",
     "Stop safely", "Offline", "Residency", "Configuration", "Evidence",

@@ -139,14 +139,16 @@ async def test_a_sender_that_never_reads_is_no_longer_answered(start: Any) -> No
     _, writer = await asyncio.open_connection(site.host, site.port, limit=1_000)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 60)
     server = site.gateway._runner.server
-    with anyio.fail_after(20):
-        while not any(connection.writing_paused for connection in server.connections):
+    try:
+        with anyio.fail_after(20):
+            while not any(connection.writing_paused for connection in server.connections):
+                await site.get("/live")
+        answered = site.gateway.answers["/metrics", 200]
+        for _ in range(20):
             await site.get("/live")
-    answered = site.gateway.answers["/metrics", 200]
-    for _ in range(20):
-        await site.get("/live")
-    assert site.gateway.answers["/metrics", 200] == answered < 60
-    writer.transport.abort()
+        assert site.gateway.answers["/metrics", 200] == answered < 60
+    finally:
+        writer.transport.abort()
 
 
 async def test_stopping_finishes_what_is_in_hand_and_accepts_nothing_new(

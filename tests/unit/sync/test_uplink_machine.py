@@ -33,7 +33,7 @@ class UplinkMachine(RuleBasedStateMachine):
         self.ghosts: list[list[bytes]] = []
         self.answers: list[Answer] = []
         self.fences: list[str] = []
-        self.stream_was_lost = False
+        self.highest = 0
 
     # ------------------------------------------------------------ the agent
 
@@ -46,6 +46,7 @@ class UplinkMachine(RuleBasedStateMachine):
     def look(self) -> None:
         match self.agent.look():
             case Go(position):
+                assert position >= self.agent.acked, "acknowledged rows are lost and nobody says so"
                 self.agent.open(position)
                 self.answers.clear()
             case Rewind(to, _):
@@ -93,13 +94,13 @@ class UplinkMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 20))
     def arrive(self, count: int) -> None:
         for _ in range(min(count, len(self.wire))):
-            self.answers += self.hub.publish(self.wire.pop(0))
+            self.answers += self._publish(self.wire.pop(0))
 
     @precondition(lambda self: any(self.ghosts))
     @rule(data=st.data())
     def ghost_arrives(self, data: st.DataObject) -> None:
         living = [ghost for ghost in self.ghosts if ghost]
-        self.hub.publish(data.draw(st.sampled_from(living)).pop(0))
+        self._publish(data.draw(st.sampled_from(living)).pop(0))
 
     @precondition(lambda self: self.answers)
     @rule(data=st.data())
@@ -113,6 +114,12 @@ class UplinkMachine(RuleBasedStateMachine):
     @rule()
     def lose_an_answer(self) -> None:
         self.answers.pop(0)
+
+    def _publish(self, frame: bytes) -> list[Answer]:
+        said = self.hub.publish(frame)
+        stream = self.hub.streams.get(STREAM)
+        self.highest = max(self.highest, stream.last if stream else 0)
+        return said
 
     # ------------------------------------------------------------ the hub
 
@@ -143,6 +150,13 @@ class UplinkMachine(RuleBasedStateMachine):
         assert sorted(held) == list(range(min(held, default=1), min(held, default=1) + len(held)))
         for seq, stored in held.items():
             assert is_row(stored, self.agent.rows[seq - 1]), f"position {seq} holds something else"
+
+    @invariant()
+    def nothing_counts_as_stored_that_the_hub_never_held(self) -> None:
+        stream = self.hub.streams.get(STREAM)
+        self.highest = max(self.highest, stream.last if stream else 0)
+        window = self.agent.window
+        assert max(self.agent.acked, window.stored if window else 0) <= self.highest
 
     def teardown(self) -> None:
         """When faults end, everything sealed is at the hub."""

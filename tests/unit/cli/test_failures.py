@@ -1,0 +1,93 @@
+"""Whatever goes wrong, a person gets one sentence and a program gets one JSON object; never a traceback."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runtime.cli import failures, schema
+from runtime.cli.entry import DEBUG_VARIABLE
+from runtime.errors import ConfigError, Permanent, Refused
+from tests.support.example import entrepot
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(_options: object) -> int:
+        raise error
+
+    monkeypatch.setattr(schema, "run", fail)
+
+
+def test_our_own_error_is_its_sentence_and_its_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(monkeypatch, Refused("the door is shut", hint="open it"))
+    assert entrepot(capsys, "schema") == (2, "", "entrepot: the door is shut\n  next: open it\n")
+
+
+def test_for_programs_it_is_an_object_on_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(monkeypatch, Refused("the door is shut", hint="open it"))
+    said = entrepot(capsys, "schema", "--json")
+    assert said.code == 2
+    assert json.loads(said.out) == {"error": "the door is shut", "hint": "open it", "kind": "Refused"}
+    assert not said.err
+
+
+def test_a_defect_is_a_sentence_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(DEBUG_VARIABLE, raising=False)
+    fail_with(monkeypatch, KeyError("partner data"))
+    said = entrepot(capsys, "schema")
+    assert said.code == 2
+    assert "this is a defect of Entrepot (KeyError at test_failures.py:" in said.err
+    assert DEBUG_VARIABLE in said.err
+    assert "Traceback" not in said.err
+    assert "partner data" not in said.err
+
+
+def test_the_traceback_is_shown_to_who_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DEBUG_VARIABLE, "1")
+    fail_with(monkeypatch, KeyError("x"))
+    assert "Traceback" in entrepot(capsys, "schema").err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (PermissionError(13, "Permission denied", "/state"), 2, "this user may not use /state"),
+        (OSError(28, "No space left on device", "/state"), 2, "/state: No space left on device"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_the_system_says_is_translated(
+    error: BaseException, code: int, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(monkeypatch, error)
+    said = entrepot(capsys, "schema")
+    assert said.code == code
+    assert sentence in said.err
+
+
+def test_of_several_failures_ours_is_told() -> None:
+    ours = ConfigError("ours")
+    group = BaseExceptionGroup("", [KeyError("foreign"), ExceptionGroup("", [OSError("foreign"), ours])])
+    assert failures.first(group) is ours
+    assert failures.first(ours) is ours
+
+
+def test_of_foreign_failures_the_first_is_told() -> None:
+    with pytest.raises(KeyError), failures.one_at_a_time():
+        raise ExceptionGroup("", [KeyError("a"), OSError("b")])
+
+
+def test_an_error_in_a_group_reaches_the_command_line_as_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail_with(monkeypatch, ExceptionGroup("", [Permanent("in a task")]))
+    assert "entrepot: in a task" in entrepot(capsys, "schema").err
