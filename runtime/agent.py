@@ -84,6 +84,9 @@ class Agent:
 
     async def _work(self, kernel: Kernel, stopping: anyio.Event, ready: Callable[[list[str]], None] | None) -> None:
         self._state = await kernel.journal.read(read_state)
+        for name, source in self.configuration.sources.items():
+            if not source.keyed:
+                self.watchpost.unkeyed(name)
         exposition = Exposition(self.counters, self._build())
         sources = {name: self._source(kernel, configured) for name, configured in self.configuration.sources.items()}
         gateway = Gateway(
@@ -200,6 +203,8 @@ class Agent:
         while True:
             tally = await careful.batch()
             kernel.moved(tally.positions)
+            if tally.set_aside:
+                self.watchpost.set_aside()
             if not tally.facts:
                 await kernel.acceptance.arrived.wait()
             elif kernel.acceptance.saturated and tally.behind < BEHIND_ROWS_MAX:

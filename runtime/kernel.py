@@ -15,7 +15,7 @@ from runtime import clock
 from runtime.canonical.registry import TYPES
 from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
-from runtime.identity import Identity, load_or_create
+from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.retention import Limits
@@ -28,6 +28,8 @@ from runtime.pipeline.seal import Sealer
 from runtime.pipeline.translate import TranslateStep, Translation
 
 HOUR_SECONDS = 3_600
+IDENTITY = "identity"
+"""Folder of the keys in the data directory."""
 
 
 class Kernel:
@@ -81,6 +83,11 @@ class Kernel:
         for lane in self.lanes.values():
             await lane.refresh()
 
+    def identity_is_there(self) -> bool:
+        """Whether the key files still lie where the next start will look for them."""
+        folder = self.configuration.data_dir / IDENTITY
+        return (folder / SIGNING_FILE).exists() and (folder / COMMITMENT_FILE).exists()
+
     def _in_force(self, clearance: Clearance) -> PolicyInForce:
         names = self.journal.names
         sealer = Sealer(self.configuration.model.region, clearance, self.identity.commitment_key, names.known)
@@ -100,7 +107,7 @@ async def open_kernel(
     names: dict[str, Any] = {"source": list(configuration.sources), "type": list(TYPES)}
     await journal.open(model.region, model.environment, list(model.lanes), names)
     try:
-        identity = load_or_create(configuration.data_dir / "identity", journal_is_new=journal.is_new)
+        identity = load_or_create(configuration.data_dir / IDENTITY, journal_is_new=journal.is_new)
     except BaseException:
         await journal.store.close()
         raise

@@ -22,6 +22,7 @@ from runtime.status import JournalState
 BUFFER_SECONDS_SHORT = 24 * 3_600
 """Less room than a day at the present rate raises an alert."""
 REFILL_SHARE_SHORT = 0.5
+CHECKPOINTS_UNSENT_MANY = 5
 
 
 def read_clocks() -> Reading:
@@ -115,6 +116,7 @@ class Watchpost(LaneAlert):
         self._look_at_clock()
         self._look_at_room(kernel)
         self._look_at_letters(state)
+        self._look_at_evidence(kernel, state)
         if state.books.balanced:
             self.alerts.clear_alert("books_unbalanced")
         else:
@@ -135,6 +137,27 @@ class Watchpost(LaneAlert):
                 self.alerts.raise_alert("refill_short", name, f"The hub can be refilled {hours:.1f} hours back only.")
             else:
                 self.alerts.clear_alert("refill_short", name)
+
+    def unkeyed(self, source: str) -> None:
+        """This source's retries cannot be told from new messages unless the sender gives a key."""
+        self.alerts.raise_alert(
+            "source_without_dedupe", source, f"A retry by {source} without an Idempotency-Key is a second fact."
+        )
+
+    def set_aside(self) -> None:
+        """A fact ended the process again and again and became a letter."""
+        self.alerts.raise_alert("fact_quarantined", "", "A message that ended the agent three times was set aside.")
+
+    def _look_at_evidence(self, kernel: Kernel, state: JournalState) -> None:
+        if kernel.identity_is_there():
+            self.alerts.clear_alert("key_missing")
+        else:
+            self.alerts.raise_alert("key_missing", "", "The region's keys are no longer in the data directory.")
+        if state.checkpoints_unsent >= CHECKPOINTS_UNSENT_MANY and self.hub_connected:
+            sentence = f"{state.checkpoints_unsent} signed checkpoints wait although the hub is connected."
+            self.alerts.raise_alert("checkpoint_unsent", "", sentence)
+        else:
+            self.alerts.clear_alert("checkpoint_unsent")
 
     def _look_at_lag(self, kernel: Kernel, name: str, lag_seconds: float) -> None:
         settings = kernel.configuration.model.lanes.get(name)

@@ -27,13 +27,16 @@ class _Connection(http.client.HTTPConnection):
 
 
 def is_running(data_dir: Path) -> bool:
-    """Whether an agent answers on the admin socket of this data folder."""
+    """Whether an agent answers on the admin socket of this data folder, even if it would not answer this user."""
+    connection = _Connection(socket_path(data_dir))
     try:
-        connection = _Connection(socket_path(data_dir))
         connection.connect()
+    except PermissionError:
+        return True
     except OSError:
         return False
-    connection.close()
+    finally:
+        connection.close()
     return True
 
 
@@ -48,7 +51,7 @@ def call(data_dir: Path, verb: str, parameters: dict[str, Any]) -> Any:
         raise Refused(
             f"this user may not open {socket_path(data_dir)}", hint="run as root, or join the agent's group"
         ) from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise Retryable(f"the agent does not answer on {socket_path(data_dir)} ({error})") from None
     finally:
         connection.close()

@@ -39,6 +39,8 @@ class ConfiguredSource(Struct, frozen=True, kw_only=True):
     rules: SourceRules
     lane: str
     limits: SourceLimits
+    keyed: bool
+    """Whether a sender's retry is recognised without an Idempotency-Key header."""
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
@@ -126,7 +128,7 @@ class _Assembly:
         settings = convert(rest, adapter.settings, where=self.where, at=at)
         lane = shared.lane or (next(iter(self.model.lanes)) if len(self.model.lanes) == 1 else "")
         translator = self._translator(shared, at)
-        self._warn_about_keys(name, shared, adapter, translator)
+        keyed = self._keyed(name, shared, adapter, translator)
         try:
             notes = adapter.check(settings, loopback=is_loopback(self.model.gateway.listen))
         except ConfigError as error:
@@ -140,6 +142,7 @@ class _Assembly:
             rules=SourceRules(translator, shared.on_letter == "park"),
             lane=self._known_lane(lane, f"{at}.lane"),
             limits=shared.limits or self.model.gateway,
+            keyed=keyed,
         )
 
     def _translator(self, shared: SourceSettings, at: str) -> Translator:
@@ -170,13 +173,15 @@ class _Assembly:
         self.files.append(text.encode())
         return load_policy(text, where=relative)
 
-    def _warn_about_keys(self, name: str, shared: SourceSettings, adapter: Adapter, translator: Translator) -> None:
-        keyed = shared.dedupe == "key" and (translator_has_key(translator) or not adapter.accepts_http)
-        if not keyed and shared.dedupe != "body":
+    def _keyed(self, name: str, shared: SourceSettings, adapter: Adapter, translator: Translator) -> bool:
+        own_key = shared.dedupe == "key" and (translator_has_key(translator) or not adapter.accepts_http)
+        keyed = own_key or shared.dedupe == "body"
+        if not keyed:
             self.warnings.append(
                 f"{self.where}: sources.{name}: without an Idempotency-Key header a sender's retry is a second fact;"
                 ' give the mapping a key, or set dedupe = "body"'
             )
+        return keyed
 
 
 def translator_has_key(translator: Translator) -> bool:

@@ -309,6 +309,10 @@ def _introduce(stage: Stage) -> None:
     print(f"ask it: {command_name()} status --config {stage.config}", flush=True)
 
 
+def _signed(checkpoints: int) -> str:
+    return "1 signed checkpoint agrees" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints agree"
+
+
 def _tell(summary: dict[str, Any]) -> None:
     from runtime.cli import screen
 
@@ -320,9 +324,7 @@ def _tell(summary: dict[str, Any]) -> None:
     if summary["ok"]:
         screen.say(f"the books balance: {books['accepted']:,} accepted = {parts or 'nothing'}", "ok")
         total = sum(lane["hub_last"] for lane in summary["lanes"].values())
-        proof = (
-            f"{total:,} events, each once, in order, as sealed, and {summary['checkpoints']:,} signed checkpoints agree"
-        )
+        proof = f"{total:,} events, each once, in order, as sealed, and {_signed(summary['checkpoints'])}"
         screen.say(f"the hub holds exactly what was accepted: {proof}", "ok")
     for problem in summary["problems"]:
         screen.say(problem, "critical")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from runtime.cli.screen import clean, duration, size
 
+ALERTS_MAX = 5
 RUBBISH = '{"kind": "PICK"}'
 
 
@@ -43,8 +44,7 @@ def picture(facts: Facts) -> RenderableType:
     parts: list[RenderableType] = [_head(facts)]
     if facts.status is not None:
         parts += [_books(facts, facts.status), _lanes(facts.status)]
-        alerts = [Text(f"! {clean(a['sentence'])}", style="yellow") for a in facts.status["alerts"]]
-        parts += alerts[:4]
+        parts += _alerts(facts.status)
     parts.append(_footer(facts))
     return Group(*parts)
 
@@ -101,8 +101,7 @@ def _books(facts: Facts, status: Mapping[str, Any]) -> Table:
         status["pending"],
         status["duplicates"],
     )
-    disk = f"{duration(left) if left is not None else 'not growing'}"
-    drawn.add_row(*(f"{value:,}" for value in values), disk)
+    drawn.add_row(*(f"{value:,}" for value in values), duration(left))
     drawn.caption = (
         f"{facts.rates['accepted']:,.0f} accepted/s, {facts.rates['acked']:,.0f} acked/s; "
         f"{size(status['disk_used_bytes'])} on disk; partners hold {facts.receipts:,} receipts, {facts.retries:,} retries"
@@ -121,6 +120,15 @@ def _lanes(status: Mapping[str, Any]) -> Table:
         last = "–" if lane["hub_last"] is None else f"{lane['hub_last']:,}"
         drawn.add_row(name, f"{lane['queued']:,}", f"{lane['sealed']:,}", f"{lane['acked']:,}", last, state)
     return drawn
+
+
+def _alerts(status: Mapping[str, Any]) -> list[Text]:
+    """What somebody should know, each sentence once, with all that it is about."""
+    subjects: dict[str, list[str]] = {}
+    for alert in status["alerts"]:
+        subjects.setdefault(alert["sentence"], []).append(alert["subject"])
+    told = [f"{', '.join(filter(None, about))}: {sentence}".removeprefix(": ") for sentence, about in subjects.items()]
+    return [Text(f"! {clean(sentence)}", style="yellow") for sentence in told[:ALERTS_MAX]]
 
 
 def _footer(facts: Facts) -> Panel:

@@ -6,6 +6,7 @@ Ages are running seconds kept in `marks`: a jump of the wall clock ages nothing.
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 
 import msgspec
 from msgspec import Struct
@@ -76,6 +77,8 @@ def prune(connection: sqlite3.Connection, limits: Limits, *, pressed: bool) -> i
     if deleted < SLICE_ROWS_MAX:
         keys_through, _ = _mark_before(connection, age - limits.key_seconds)
         deleted += _prune_keys(connection, keys_through)
+        oldest_needed = age - max(limits.refill_seconds, limits.key_seconds) - 2 * MARK_SECONDS
+        connection.execute("DELETE FROM marks WHERE age_seconds < ?", (oldest_needed,))
     return deleted
 
 
@@ -137,8 +140,11 @@ def _prune_keys(connection: sqlite3.Connection, through: int) -> int:
 
 def refill_horizon_seconds(connection: sqlite3.Connection, lane: LaneRow) -> int:
     """How far back, in running seconds, the journal can refill this lane's stream."""
-    age = meta.number(connection, "age_seconds")
-    for mark_age, acked in connection.execute("SELECT age_seconds, acked FROM marks ORDER BY age_seconds"):
-        if msgspec.json.decode(acked, type=dict[str, int]).get(str(lane.id), 0) >= lane.oldest - 1:
-            return age - int(mark_age)
-    return 0
+
+    def covered(age: int) -> bool:
+        row = connection.execute("SELECT acked FROM marks WHERE age_seconds = ?", (age,)).fetchone()
+        return msgspec.json.decode(row[0], type=dict[str, int]).get(str(lane.id), 0) >= lane.oldest - 1
+
+    ages = [row[0] for row in connection.execute("SELECT age_seconds FROM marks ORDER BY age_seconds")]
+    first = bisect_left(ages, True, key=covered)
+    return meta.number(connection, "age_seconds") - ages[first] if first < len(ages) else 0

@@ -45,7 +45,7 @@ class Careful:
                 hint="fix the mapping or translator, then `entrepot letters retry`",
             )
             self._kernel.translation.write_letter(connection, fact, error)
-            tally.pending, tally.dead_lettered = -1, 1
+            tally.pending, tally.dead_lettered, tally.set_aside = -1, 1, 1
             write_tally(connection, [], tally)
             books.advance(connection, translated=fact.intake_seq)
         return tally

@@ -46,6 +46,8 @@ class Tally(Struct):
     ignored: int = 0
     dead_lettered: int = 0
     facts: int = 0
+    set_aside: int = 0
+    """Facts that ended the process too often; see `quarantine`."""
     behind: int = 0
     """Facts that wait for translation after this batch."""
     positions: list[LaneRow] = []

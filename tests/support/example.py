@@ -13,8 +13,9 @@ import pytest
 from runtime.cli.entry import main
 from runtime.config.assemble import load_configuration
 from runtime.envelope import Message
+from runtime.identity import load_or_create
 from runtime.kernel import open_kernel
-from runtime.pipeline.accept import SourceIntake
+from tests.support.kernel import intake_of
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "eu-de"
 
@@ -59,17 +60,11 @@ def take_in(config: Path, source: str, *bodies: bytes) -> None:
 
     async def work() -> None:
         async with open_kernel(load_configuration(config)) as kernel:
-            door = SourceIntake(
-                kernel.journal,
-                kernel.configuration.model.region,
-                source,
-                kernel.arrived,
-                room=lambda: True,
-                full=lambda: None,
-                count=lambda *_: None,
-            )
+            door = intake_of(kernel, source)
             await door.accept([Message(body=body) for body in bodies])
             while (await kernel.journal.write(kernel.translate.batch)).facts:
                 pass
 
+    # Making the keys flushes them to disk; the first start may wait for that, the detector of blocking calls may not.
+    load_or_create(load_configuration(config).data_dir / "identity", journal_is_new=True)
     anyio.run(work)

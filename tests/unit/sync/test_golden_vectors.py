@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Struct
 
 from runtime import record
-from runtime.envelope import Checkpoint, EpochRecord, LaneStatement, Signed
+from runtime.envelope import Checkpoint, EpochRecord, LaneStatement, Sealed, Signed
 from runtime.identity import Identity
 from runtime.ports import HubRecord
+from sync import wire
+from sync.reconcile import MENDABLE
 from sync.verify import LaneCheck, signed_statement
 
 TEXT = Path(__file__, "../../../../docs/record-format.md").resolve().read_text()
@@ -143,3 +145,23 @@ def test_the_headers_of_the_vectors_are_the_documented_ones() -> None:
         always = {row[0] for row in rows if row[column] == "yes"} - {record.CHAIN_HEADER}
         maybe = {row[0] for row in rows if row[column] == "maybe"}
         assert always <= vector["headers"].keys() <= always | maybe, vector["subject"]
+
+
+@pytest.mark.parametrize("vector", RECORDS, ids=lambda v: v["subject"])
+def test_the_header_block_survives_the_wire(vector: dict[str, Any]) -> None:
+    block, chain = vector["header_block"].encode(), bytes.fromhex(vector["chain"])
+    row = Sealed(seq=vector["seq"], epoch=1, subject=vector["subject"], headers=block, data=b"", chain=chain)
+    frame = wire.single_frames([row], b"inbox.a", 1)
+    stored = wire.parse_headers(frame[frame.index(b"NATS/1.0") :])
+    assert stored[record.CHAIN_HEADER] == vector["chain"]
+    assert record.chained_headers(stored) == block
+
+
+def test_a_statement_of_one_kind_is_no_statement_of_another() -> None:
+    with pytest.raises(ValueError, match="false signature"):
+        signed_statement("epoch", STATEMENTS[1]["body"].encode(), KEY)
+
+
+def test_the_document_names_every_fence_that_ends_by_itself() -> None:
+    sentence = next(line for line in TEXT.splitlines() if "end by themselves" in line)
+    assert set(re.findall(r"`(\w+)`", sentence)) == MENDABLE
