@@ -39,7 +39,8 @@ class Identity:
 def load_or_create(directory: Path, *, journal_is_new: bool) -> Identity:
     """Read the keys, or make them if the journal is new. Raises `Permanent` when an old journal lost its keys."""
     signing_path, commitment_path = directory / SIGNING_FILE, directory / COMMITMENT_FILE
-    if not signing_path.exists() and not commitment_path.exists():
+    # The signing key is written last: without it nothing was ever signed or sealed, if the journal is new.
+    if not signing_path.exists() and (journal_is_new or not commitment_path.exists()):
         if not journal_is_new:
             raise Permanent(
                 f"the region's signing key is missing: {signing_path}",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from runtime import clock
 from runtime.canonical.registry import TYPES
@@ -107,7 +109,10 @@ async def open_kernel(
     names: dict[str, Any] = {"source": list(configuration.sources), "type": list(TYPES)}
     await journal.open(model.region, model.environment, list(model.lanes), names)
     try:
-        identity = load_or_create(configuration.data_dir / IDENTITY, journal_is_new=journal.is_new)
+        # In a thread: the first start writes the keys and waits for the disk.
+        identity = await anyio.to_thread.run_sync(
+            partial(load_or_create, configuration.data_dir / IDENTITY, journal_is_new=journal.is_new)
+        )
     except BaseException:
         await journal.store.close()
         raise

@@ -143,7 +143,7 @@ class Connection:
             del self._asked[reply]
         if question.headers.startswith(b"NATS/1.0 503"):
             raise HubAway(f"nobody at the hub answers {subject}: JetStream is off, not ready, or not allowed")
-        found: dict[str, Any] = json.loads(question.data)
+        found = _answer(subject, question.data)
         fault = found.get("error")
         if fault:
             raise ApiError(fault.get("code", 0), fault.get("err_code", 0), fault.get("description", ""))
@@ -169,6 +169,17 @@ class Connection:
     def close(self) -> None:
         """See `Channel`."""
         self._client.drop()
+
+
+def _answer(subject: str, data: bytes) -> dict[str, Any]:
+    """The JSON object of an answer. Raises `HubAway` when it is none: something else answers there."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise HubAway(f"the hub's answer to {subject} cannot be read")
+    return found
 
 
 class _Question:

@@ -9,6 +9,7 @@ from runtime import record
 from runtime.ports import Lane, LaneHead, Scope
 from sync import stream, topology
 from sync.channel import Channel
+from sync.proof import digest, follow
 from sync.reconcile import HubView, range_to_prove
 
 _MISSING_TWICE_SECONDS = 0.5
@@ -59,7 +60,7 @@ class Lookout:
     async def _said(self, seq: int) -> bytes | None:
         """The chain that the stored message carries."""
         found = await stream.message(self._channel, self._stream, seq)
-        return None if found is None else _chain_of(found.headers.get(record.CHAIN_HEADER, ""))
+        return None if found is None else digest(found.headers.get(record.CHAIN_HEADER, ""))
 
     async def _proven(self, head: LaneHead, positions: range) -> bytes | None:
         """The chain over the hub's own messages, from our acknowledged one; None when one is missing."""
@@ -67,11 +68,9 @@ class Lookout:
         async for found in stream.read(self._channel, self._stream, positions.start, positions.stop - 1):
             if found.seq != expected:
                 return None
-            epoch = found.headers.get(record.EPOCH_HEADER, "")
-            if not epoch.isdigit():
+            chain = follow(chain, found)
+            if not chain:
                 return b""
-            headers = record.chained_headers(found.headers)
-            chain = record.chain(chain, int(epoch), found.seq, found.subject.encode(), headers, found.data)
             expected += 1
         return chain if expected == positions.stop else None
 
@@ -83,11 +82,3 @@ class Lookout:
         row = rows[0]
         again = record.chain(theirs, row.epoch, row.seq, row.subject.encode(), row.headers, row.data)
         return theirs if again == row.chain else b""
-
-
-def _chain_of(text: str) -> bytes:
-    """A chain header as bytes; empty, which equals no chain, when it is not one."""
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""

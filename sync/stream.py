@@ -22,6 +22,8 @@ RUN_MESSAGES_MAX = 500
 _RUN_VERSION = (2, 11, 0)
 """Batched direct get came with NATS 2.11 (ADR-31); older servers are read one by one."""
 _RUN_SECONDS_MAX = 5.0
+_INFO_SECONDS_MAX = 1.0
+"""A stream without a leader answers nothing at all: ask again soon, so that the new leader is found soon."""
 
 
 class StreamState(Struct, frozen=True):
@@ -47,7 +49,7 @@ class StreamInfo(Struct, frozen=True):
 async def info(channel: Channel, stream: str) -> StreamInfo | None:
     """State from the leader; None when there is no such stream. Raises `HubAway`, `ApiError`."""
     try:
-        answer = await channel.ask(f"STREAM.INFO.{stream}")
+        answer = await channel.ask(f"STREAM.INFO.{stream}", seconds_max=_INFO_SECONDS_MAX)
     except ApiError as error:
         if error.err_code == STREAM_MISSING:
             return None
@@ -149,9 +151,14 @@ async def _run(channel: Channel, stream: str, seq: int, count: int) -> list[HubR
 def _stored(headers: bytes, data: bytes) -> HubRecord:
     found = parse_headers(headers)
     return HubRecord(
-        seq=int(found.pop("nats-sequence", "0")),
-        subject=found.pop("nats-subject", ""),
+        seq=int(_servers(found, "nats-sequence") or 0),
+        subject=_servers(found, "nats-subject"),
         headers=found,
         data=data,
-        time=found.pop("nats-time-stamp", ""),
+        time=_servers(found, "nats-time-stamp"),
     )
+
+
+def _servers(headers: dict[str, str], name: str) -> str:
+    """What the server said: it adds its own headers behind those of a sender who chose the same names."""
+    return headers.pop(name, "").rpartition(",")[2]

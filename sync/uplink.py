@@ -22,7 +22,7 @@ from sync.shipment import Shipment
 
 RECHECK_SECONDS = 1.0
 """How often a stopped lane looks whether it may go on."""
-_BACKOFF = Backoff(seconds_min=0.02, seconds_max=5.0)
+_BACKOFF = Backoff(seconds_min=0.02, seconds_max=1.0)
 _draw = SystemRandom().random
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from runtime import record
 from runtime.envelope import Checkpoint, EpochRecord, Signed
 from runtime.ports import HubRecord, LaneVerdict
+from sync.proof import digest, epoch_of, follow
 
 PROBLEMS_MAX = 20
 """Sentences kept for one lane; the rest is counted."""
@@ -104,8 +105,7 @@ class LaneCheck:
             self.problems.say(f"record {stored.seq} has the foreign subject {stored.subject}")
 
     def _check_epoch(self, stored: HubRecord) -> None:
-        said = stored.headers.get(record.EPOCH_HEADER, "")
-        epoch = int(said) if said.isascii() and said.isdigit() else 0
+        epoch = epoch_of(stored)
         is_record = stored.subject == self._subjects + record.EPOCH_RECORD
         if is_record or (self._epoch and epoch != self._epoch):
             reason = self._epoch_change(stored, epoch) if is_record else "has a new epoch without a signed epoch record"
@@ -133,14 +133,12 @@ class LaneCheck:
     def _check_chain(self, stored: HubRecord) -> None:
         said = stored.headers.get(record.CHAIN_HEADER, "")
         if self._chain:
-            headers = record.chained_headers(stored.headers)
-            subject = stored.subject.encode()
-            self._chain = record.chain(self._chain, self._epoch, stored.seq, subject, headers, stored.data)
+            self._chain = follow(self._chain, stored)
             if self._chain.hex() != said:
                 self.problems.say(f"record {stored.seq} is not what was sealed: its chain hash differs")
         # After a gap, a change, or old records that aged out, go on from what the record says of itself.
         if self._chain.hex() != said:
-            self._chain = _digest(said)
+            self._chain = digest(said)
         if stored.seq in self._wanted:
             self.chains[stored.seq] = self._chain.hex()
 
@@ -158,14 +156,6 @@ class LaneCheck:
             chain=self._chain.hex(),
             problems=self.problems.told(),
         )
-
-
-def _digest(text: str) -> bytes:
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        return b""
-    return found if len(found) == len(record.GENESIS) else b""
 
 
 class CheckpointCheck:

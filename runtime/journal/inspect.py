@@ -51,9 +51,8 @@ def _integrity(connection: sqlite3.Connection) -> list[str]:
 
 async def _verify_lane(journal: Journal, lane: LaneRow) -> list[str]:
     """The retained rows are contiguous and every chain hash follows from the one before."""
-    seq, previous = lane.oldest - 1, None
-    if lane.oldest == 1:
-        previous = record.GENESIS
+    seq = lane.oldest - 1
+    previous = await journal.read(partial(outbox.chain_at, lane=lane, seq=seq))
     while seq < lane.sealed:
         rows = await journal.read(partial(outbox.after, lane=lane, seq=seq, rows_max=SLICE_ROWS_MAX))
         if not rows:

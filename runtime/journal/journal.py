@@ -60,7 +60,7 @@ class Journal:
     ) -> None:
         migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
-        self.is_new = meta.get(connection, "born_us") is None
+        self.is_new = _holds_nothing(connection)
         self.epoch = meta.claim(connection, self.region, environment, clock.now_us())
         self.stopped_cleanly = bool(meta.number(connection, "clean", 1))
         meta.put(connection, clean=0)
@@ -85,6 +85,14 @@ class Journal:
             if self.writer.failure is None:
                 await self.store.run(_note_clean_stop)
             await self.store.close()
+
+
+def _holds_nothing(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever accepted or signed: a first start that was killed half-way may begin again."""
+    facts, signed = connection.execute(
+        "SELECT (SELECT facts FROM books), EXISTS (SELECT 1 FROM checkpoints) OR EXISTS (SELECT 1 FROM outbox)"
+    ).fetchone()
+    return facts == 0 and not signed
 
 
 def _note_clean_stop(connection: sqlite3.Connection) -> None:

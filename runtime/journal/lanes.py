@@ -7,6 +7,7 @@ import sqlite3
 import msgspec
 from msgspec import Struct
 
+from runtime.journal import meta
 from runtime.ports import Fence, LaneHead
 from runtime.record import GENESIS
 
@@ -58,6 +59,20 @@ def update(connection: sqlite3.Connection, lane_id: int, **values: int | bytes) 
     """Set columns of a lane."""
     sets = ", ".join(f"{name} = :{name}" for name in values)
     connection.execute(f"UPDATE lanes SET {sets} WHERE id = :lane_id", {**values, "lane_id": lane_id})
+
+
+def retain_from(connection: sqlite3.Connection, lane: LaneRow, oldest: int, before: bytes) -> None:
+    """Only rows from `oldest` on are needed to refill the hub; `before` is the chain that they continue."""
+    update(connection, lane.id, oldest=oldest)
+    meta.put(connection, **{f"chain_before_{lane.id}": before.hex()})
+
+
+def chain_before_oldest(connection: sqlite3.Connection, lane: LaneRow) -> bytes | None:
+    """The chain that the first retained row continues."""
+    if lane.oldest == 1:
+        return GENESIS
+    known = meta.get(connection, f"chain_before_{lane.id}")
+    return bytes.fromhex(known) if isinstance(known, str) else None
 
 
 def head(connection: sqlite3.Connection, lane_id: int, epoch: int) -> LaneHead:

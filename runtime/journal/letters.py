@@ -119,6 +119,12 @@ def parked(connection: sqlite3.Connection, letter: int, rows_max: int) -> list[i
     return [row[0] for row in rows]
 
 
+def parked_behind(connection: sqlite3.Connection, seq: int) -> int | None:
+    """The letter that a fact waits for, if it waits."""
+    row = connection.execute("SELECT letter FROM parked WHERE intake_seq = ?", (seq,)).fetchone()
+    return None if row is None else row[0]
+
+
 def unpark(connection: sqlite3.Connection, seqs: list[int]) -> None:
     """These facts wait no longer."""
     connection.executemany("DELETE FROM parked WHERE intake_seq = ?", [(seq,) for seq in seqs])

@@ -27,7 +27,8 @@ def migrate(connection: sqlite3.Connection) -> int:
     """Apply the steps that are missing and return the version. Raises `Refused` for a newer or a foreign file."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    if version and application != APPLICATION_ID:
+    tables: int = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
+    if (version or tables) and application != APPLICATION_ID:
         raise Refused("the file in data_dir is not a journal of Entrepot", hint="point data_dir to an empty folder")
     known = steps()
     if version > known[-1][0]:

@@ -33,11 +33,13 @@ def sealed(lane: LaneRow, row: OutboxTuple) -> Sealed:
 
 
 def chain_at(connection: sqlite3.Connection, lane: LaneRow, seq: int) -> bytes | None:
-    """The chain hash at a sequence, if the journal still knows it."""
+    """The chain hash at a sequence, if the journal still knows it: retained rows, and the one before them."""
     if seq == lane.acked:
         return lane.acked_chain
     if seq == lane.sealed:
         return lane.sealed_chain
+    if seq == lane.oldest - 1:
+        return lanes.chain_before_oldest(connection, lane)
     row = connection.execute("SELECT chain FROM outbox WHERE id = ?", (lane.row_id(seq),)).fetchone()
     return None if row is None else row[0]
 

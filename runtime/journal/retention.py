@@ -11,7 +11,7 @@ from bisect import bisect_left
 import msgspec
 from msgspec import Struct
 
-from runtime.journal import lanes, meta
+from runtime.journal import lanes, meta, outbox
 from runtime.journal.lanes import LaneRow
 
 SLICE_ROWS_MAX = 500
@@ -91,10 +91,13 @@ def _prune_lane(connection: sqlite3.Connection, lane: LaneRow, through: int) -> 
         return 0
     span = (first, lane.row_id(last))
     newest = connection.execute("SELECT max(event) FROM outbox WHERE id BETWEEN ? AND ?", span).fetchone()[0]
+    if last >= lane.oldest:
+        before = outbox.chain_at(connection, lane, last)
+        assert before is not None, "a row that is there has a chain"
+        lanes.retain_from(connection, lane, last + 1, before)
     deleted = connection.execute("DELETE FROM outbox WHERE id BETWEEN ? AND ?", span).rowcount
     if newest:
         deleted += _prune_events(connection, lane.row_id(0), lane.row_id(newest))
-    lanes.update(connection, lane.id, oldest=max(lane.oldest, last + 1))
     return deleted
 
 

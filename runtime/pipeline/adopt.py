@@ -192,8 +192,8 @@ class Adoption:
             sealed_chain=position.chain,
             acked=position.last,
             acked_chain=position.chain,
-            oldest=position.last + 1,
         )
+        lanes.retain_from(connection, lane, position.last + 1, position.chain)
         return int(count)
 
     def _seal_epoch(self, connection: Connection, lane: LaneRow, before: int, epoch: int, now_us: int) -> None:

@@ -15,7 +15,7 @@ from runtime import clock
 from runtime.clearance import Disposition
 from runtime.envelope import Sealed
 from runtime.errors import Refused
-from runtime.journal import books, events, lanes, outbox
+from runtime.journal import books, events, lanes, meta, outbox
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.outbox import OutboxTuple
@@ -56,7 +56,7 @@ class LaneStep:
         self.row = row
         self.fenced: Fence | None = None
         self.skips_elsewhere = True
-        self._ahead: tuple[int, asyncio.Future[Taken]] | None = None
+        self._ahead: tuple[int, PolicyInForce, asyncio.Future[Taken]] | None = None
         """Rows being sealed after this sequence, before anybody has asked for them."""
 
     async def head(self) -> LaneHead:
@@ -69,16 +69,19 @@ class LaneStep:
     async def take(self, after: int, rows_max: int) -> Sequence[Sealed]:
         """See `runtime.ports.Lane`. While a backlog lasts, the next rows are sealed as these are sent."""
         ahead, self._ahead = self._ahead, None
-        waiting = ahead[1] if ahead is not None and ahead[0] == after else self._submit(after, rows_max)
+        policy = self._in_force()
+        if ahead is not None and ahead[:2] == (after, policy):
+            waiting = ahead[2]
+        else:
+            waiting = self._submit(policy, after, rows_max)
         self.row, rows, used = await waiting
-        self._in_force().known |= used
+        policy.known |= used
         if len(rows) == SEAL_ROWS_MAX:
             following = rows[-1].seq
-            self._ahead = (following, self._submit(following, SEAL_ROWS_MAX))
+            self._ahead = (following, policy, self._submit(policy, following, SEAL_ROWS_MAX))
         return rows[:rows_max]
 
-    def _submit(self, after: int, rows_max: int) -> asyncio.Future[Taken]:
-        policy = self._in_force()
+    def _submit(self, policy: PolicyInForce, after: int, rows_max: int) -> asyncio.Future[Taken]:
         change = partial(self._take, policy=policy, after=after, rows_max=min(rows_max, SEAL_ROWS_MAX))
         future = self._journal.writer.submit(change)
         future.add_done_callback(_look_at)  # rows that nobody comes for stay sealed and are read again later
@@ -99,12 +102,14 @@ class LaneStep:
 
     def _seal(self, connection: Connection, policy: PolicyInForce, lane: LaneRow, rows_max: int) -> Taken:
         """Clear and seal the next events in one transaction with their dispositions."""
-        seal, epoch, chain, seq = policy.sealer.seal, self._journal.epoch, lane.sealed_chain, lane.sealed
+        # From the file: between the commit of an `adopt` and the moment this process knows it, a take may run.
+        seal, epoch = policy.sealer.seal, meta.number(connection, "epoch", 1)
+        chain, seq = lane.sealed_chain, lane.sealed
         first = lane.row_id(0)
         backlog = events.after(connection, lane, lane.sealed_event, rows_max)
         number = backlog[-1][0] - first
         if self.skips_elsewhere:
-            backlog = self._without_elsewhere(connection, policy.sealer, backlog)
+            backlog = self._without_elsewhere(connection, policy.sealer, epoch, backlog)
         rows: list[OutboxTuple] = []
         answer: list[Sealed] = []
         used: set[int] = set()
@@ -136,7 +141,7 @@ class LaneStep:
             )
 
     def _without_elsewhere(
-        self, connection: Connection, sealer: Sealer, backlog: list[events.EventTuple]
+        self, connection: Connection, sealer: Sealer, today: int, backlog: list[events.EventTuple]
     ) -> list[events.EventTuple]:
         """Leave out what `adopt` found at the hub; the same number on another fact gets today's epoch instead."""
         low, high = min(e[1] for e in backlog), max(e[1] for e in backlog)
@@ -154,8 +159,8 @@ class LaneStep:
             elif proof == (event[8].hex() if kind == outbox.RELEASED else sealer.commitment(event).decode()):
                 books.move(connection, pending=-1, **{"delivered" if kind == outbox.RELEASED else "withheld": 1})
             else:
-                connection.execute("UPDATE events SET epoch = ? WHERE id = ?", (self._journal.epoch, event[0]))
-                kept.append((*event[:3], self._journal.epoch, *event[4:]))
+                connection.execute("UPDATE events SET epoch = ? WHERE id = ?", (today, event[0]))
+                kept.append((*event[:3], today, *event[4:]))
         return kept
 
     def _clear_again(
@@ -192,6 +197,7 @@ class LaneStep:
 
     async def refresh(self) -> None:
         """Read the positions and the fence again, after a change that was not made here."""
+        self._ahead = None  # `adopt` may have taken these rows back
         await self.head()
         self.queued(await self._journal.read(lambda connection: lanes.get(connection, self._id)))
 

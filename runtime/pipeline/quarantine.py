@@ -53,7 +53,10 @@ class Careful:
 
 def _name_the_next(connection: Connection) -> int:
     """Note which fact is tried now and how often before; committed, so that it is known after a crash."""
-    cursor = books.read(connection).translated
+    account = books.read(connection)
+    cursor = account.translated
+    if cursor == account.facts:
+        return 0  # nothing is tried: a stop now is not the fault of whatever arrives next
     crashes = meta.number(connection, "trying_crashes") + 1 if meta.number(connection, "trying") == cursor + 1 else 1
     # The first crash happened before anybody counted: it is what made this start careful.
     meta.put(connection, trying=cursor + 1, trying_crashes=crashes)

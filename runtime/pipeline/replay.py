@@ -159,6 +159,9 @@ class Replay:
         seq = envelope.intake_seq
         if letters.of_fact(connection, seq) is not None:
             return [_change(envelope, 0, "", "letter", "use `entrepot letters retry`")]
+        behind = letters.parked_behind(connection, seq)
+        if behind is not None:
+            return [_change(envelope, 0, "", "letter", f"it waits behind letter {behind} and goes on with it")]
         if seq <= meta.number(connection, "pruned_intake"):
             return [_change(envelope, 0, "", "gone", "what it became is safe at the hub and no longer kept here")]
         try:
@@ -166,7 +169,12 @@ class Replay:
         except Untranslatable as error:
             return [_change(envelope, 0, "", "letter", str(error))]
         known = self._known(connection, seq)
-        changes = [_compare(envelope, output, known) for output in outputs]
+        changes = [
+            _change(envelope, output.output, "", "ignored", "told before")
+            if self._translation.told_before(connection, envelope, output)
+            else _compare(envelope, output, known)
+            for output in outputs
+        ]
         missing = [o for o, c in zip(outputs, changes, strict=True) if c.result == "new"]
         if missing and not dry_run and not any(c.result == "differs" for c in changes):
             self._add(connection, envelope, missing)

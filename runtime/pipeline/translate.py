@@ -164,7 +164,7 @@ class Translation:
             return output.reason
         if output.once_key is None:
             return None
-        hashed = blake2b(output.once_key.encode(), digest_size=16).digest()
+        hashed = _once_hash(output.once_key)
         source_id = self._journal.names.id(connection, "source", envelope.source)
         teller = connection.execute(
             "INSERT INTO told (source, key_hash, intake_seq) VALUES (?, ?, ?)"
@@ -172,6 +172,15 @@ class Translation:
             (source_id, hashed, envelope.intake_seq),
         ).fetchone()[0]
         return None if teller == envelope.intake_seq else "told before"
+
+    def told_before(self, connection: Connection, envelope: Envelope, output: Event | Ignored) -> bool:
+        """Whether another fact has told this already; writes nothing."""
+        if isinstance(output, Ignored) or output.once_key is None:
+            return False
+        source_id = self._journal.names.id(connection, "source", envelope.source)
+        hashed = _once_hash(output.once_key)
+        query = "SELECT 1 FROM told WHERE source = ? AND key_hash = ? AND intake_seq <> ?"
+        return connection.execute(query, (source_id, hashed, envelope.intake_seq)).fetchone() is not None
 
     def _row(self, connection: Connection, envelope: Envelope, event: Event, late: bool) -> NewEvent:
         names = self._journal.names
@@ -190,6 +199,10 @@ class Translation:
             traceparent=envelope.traceparent,
             body=_encode(event.data),
         )
+
+
+def _once_hash(once_key: str) -> bytes:
+    return blake2b(once_key.encode(), digest_size=16).digest()
 
 
 def _count_reason(connection: Connection, reason: str) -> None:

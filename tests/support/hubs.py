@@ -28,9 +28,7 @@ def link(*servers: str, manage_streams: bool = True, environment: str = "test", 
 
 
 @asynccontextmanager
-async def running(
-    link: HubLink, *lanes: StubLane, checkpoints: Checkpoints | None = None
-) -> AsyncIterator[Diary]:
+async def running(link: HubLink, *lanes: StubLane, checkpoints: Checkpoints | None = None) -> AsyncIterator[Diary]:
     """The link at work; ends it by cancellation, and the whole test after `TEST_SECONDS_MAX`."""
     diary = Diary()
     with anyio.fail_after(TEST_SECONDS_MAX):

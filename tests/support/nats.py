@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sysconfig
 from pathlib import Path
+from typing import Self
 
 import anyio
 
@@ -40,13 +41,13 @@ class NatsServer:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> NatsServer:
+    async def start(self) -> Self:
         """Start and wait until it accepts connections."""
         log = (self.directory / "nats.log").open("ab")
         with log:
             self._process = subprocess.Popen([str(BINARY), "-c", str(self._config)], stdout=log, stderr=log)
         with anyio.fail_after(READY_SECONDS_MAX):
-            while not await self._greets():
+            while not await self._greets():  # noqa: ASYNC110 - another process: there is no event to await
                 await anyio.sleep(0.01)
         return self
 
@@ -101,7 +102,7 @@ class NatsServer:
         shutil.rmtree(self.store)
         shutil.copytree(self.directory / name, self.store)
 
-    async def __aenter__(self) -> NatsServer:
+    async def __aenter__(self) -> Self:
         return await self.start()
 
     async def __aexit__(self, *_: object) -> None:
@@ -128,7 +129,7 @@ class NatsCluster:
         """The server with this `server_name`."""
         return next(server for server in self.servers if server.directory.name == name)
 
-    async def __aenter__(self) -> NatsCluster:
+    async def __aenter__(self) -> Self:
         async with anyio.create_task_group() as tasks:
             for server in self.servers:
                 tasks.start_soon(server.start)

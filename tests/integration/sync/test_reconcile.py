@@ -165,7 +165,10 @@ async def test_messages_that_aged_out_are_no_loss(hub: NatsServer) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"metadata": {"entrepot-environment": "prod", "entrepot-region": "eu-de", "entrepot-lane": "realtime"}}, "prod"),
+        (
+            {"metadata": {"entrepot-environment": "prod", "entrepot-region": "eu-de", "entrepot-lane": "realtime"}},
+            "prod",
+        ),
         ({"metadata": {}}, "entrepot-environment is ``"),
         ({"subjects": ["ev.eu-de.realtime.>", "extra"]}, "must listen on"),
         ({"retention": "workqueue"}, "workqueue"),

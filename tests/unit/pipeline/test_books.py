@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from runtime import record
 from runtime.envelope import Message, Sealed
 from runtime.errors import Permanent, Refused
-from runtime.journal import books, lanes, letters, outbox, retention
+from runtime.journal import books, lanes, outbox, retention
 from runtime.journal.retention import Limits
 from tests.support.kernel import SKUS, Bench, StockTranslator, configure, drive, messages
 
@@ -336,4 +336,5 @@ class KernelModel(RuleBasedStateMachine):
 
 TestKernelModel = KernelModel.TestCase
 import os
+
 TestKernelModel.settings = settings(stateful_step_count=50, max_examples=int(os.environ.get("N","100")))

@@ -208,5 +208,8 @@ def test_two_writers_never_mix_where_fast_ingest_is(data: st.DataObject, ours: i
             agent.window.answer(*answer)
     held = stored_rows(hub)
     assert held
-    assert [all(is_row(stored, agent.rows[seq - 1]) for seq, stored in held.items() if seq <= len(agent.rows))
-            and len(held) <= len(agent.rows) for agent in agents].count(True) == 1
+    assert [
+        all(is_row(stored, agent.rows[seq - 1]) for seq, stored in held.items() if seq <= len(agent.rows))
+        and len(held) <= len(agent.rows)
+        for agent in agents
+    ].count(True) == 1

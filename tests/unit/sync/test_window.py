@@ -38,7 +38,11 @@ def error(code: int) -> dict[str, Any]:
 
 def test_few_rows_go_as_one_committed_batch() -> None:
     subjects = replies(window().post(rows(1, 3)))
-    assert subjects == [b"_INBOX.t.w-1.256.fail.1.0.$FI", b"_INBOX.t.w-1.256.fail.2.1.$FI", b"_INBOX.t.w-1.256.fail.3.2.$FI"]
+    assert subjects == [
+        b"_INBOX.t.w-1.256.fail.1.0.$FI",
+        b"_INBOX.t.w-1.256.fail.2.1.$FI",
+        b"_INBOX.t.w-1.256.fail.3.2.$FI",
+    ]
 
 
 def test_every_row_carries_its_own_expected_sequence() -> None:

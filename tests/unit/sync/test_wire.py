@@ -10,9 +10,13 @@ from runtime.envelope import Sealed
 from sync import wire
 from tests.support.uplinks import frames_of
 
-ROW = Sealed(seq=5, epoch=1, subject="ev.eu-de.realtime.x.y", headers=b"ce-id:1.5.0\nce-type:t\n", data=b"{}", chain=bytes(32))
+ROW = Sealed(
+    seq=5, epoch=1, subject="ev.eu-de.realtime.x.y", headers=b"ce-id:1.5.0\nce-type:t\n", data=b"{}", chain=bytes(32)
+)
 HEAD = (
-    b"NATS/1.0\r\nce-id:1.5.0\r\nce-type:t\r\nentrepot-chain:" + b"0" * 64 + b"\r\nNats-Expected-Last-Sequence:4\r\n\r\n"
+    b"NATS/1.0\r\nce-id:1.5.0\r\nce-type:t\r\nentrepot-chain:"
+    + b"0" * 64
+    + b"\r\nNats-Expected-Last-Sequence:4\r\n\r\n"
 )
 
 
@@ -45,7 +49,10 @@ NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True).filter(
 )
 
 
-@given(headers=st.dictionaries(NAMES, st.text(max_size=30).map(record.encode_value), max_size=8), data=st.binary(max_size=200))
+@given(
+    headers=st.dictionaries(NAMES, st.text(max_size=30).map(record.encode_value), max_size=8),
+    data=st.binary(max_size=200),
+)
 def test_any_header_set_and_any_data_come_back_from_the_wire(headers: dict[str, str], data: bytes) -> None:
     block = record.header_block(headers)
     row = Sealed(seq=1, epoch=1, subject="s", headers=block, data=data, chain=bytes(32))

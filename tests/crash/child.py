@@ -1,0 +1,145 @@
+"""The process that is killed: a region that accepts, translates, seals, acknowledges, signs and forgets, in rounds.
+
+`python -m tests.crash.child DIRECTORY POINT NTH FIRST`: SIGKILL at the n-th passage of a point; says what it has done.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import anyio
+
+from runtime import record
+from runtime.envelope import Message
+from runtime.journal import retention, store
+from runtime.kernel import Kernel
+from runtime.pipeline.quarantine import Careful
+from tests.support import kernel as support
+from tests.support.kernel import StockTranslator
+
+ROUNDS = 8
+CALLERS = 3
+STATEMENTS = {
+    "before_begin": "BEGIN IMMEDIATE",
+    "before_commit": "COMMIT",
+    "after_commit": "COMMIT",
+    "in_migration": "CREATE TABLE outbox",
+    "in_migration_end": "PRAGMA user_version = ",
+    "in_accept": "INSERT INTO intake ",
+    "in_translate": "INSERT INTO events ",
+    "in_seal": "INSERT INTO outbox ",
+    "in_acknowledge": "UPDATE lanes SET acked = ",
+    "in_checkpoint": "INSERT INTO checkpoints ",
+    "in_prune": "DELETE FROM outbox ",
+}
+"""Where to die: after the statement that begins so ran, or (`before_…`) instead of it."""
+
+
+class Deadly(sqlite3.Connection):
+    """Dies at the n-th passage of its point."""
+
+    point = ""
+    left = 0
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        here = sql.lstrip().startswith(STATEMENTS.get(self.point, "\0"))
+        if here and self.point.startswith("before_"):
+            self.pass_by()
+        cursor = super().execute(sql, *parameters)
+        if here:
+            self.pass_by()
+        return cursor
+
+    @classmethod
+    def pass_by(cls) -> None:
+        cls.left -= 1
+        if cls.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Poison(StockTranslator):
+    """Ends the process, as a broken C extension would, when it meets one sku."""
+
+    def translate(self, envelope: Any) -> Any:
+        if b'"poison"' in envelope.body:
+            os.abort()
+        return super().translate(envelope)
+
+
+def say(*words: object) -> None:
+    """One line, at once: what was said before the kill was said."""
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+def numbered(number: int) -> Message:
+    """The n-th message; every third names the bulk lane, every fourth is withheld."""
+    more = {"withhold": True} if number % 4 == 0 else {}
+    return support.message("b1" if number % 3 == 0 else "A", number, key=f"k{number}", **more)
+
+
+async def accept(kernel: Kernel, number: int) -> None:
+    (receipt,) = await support.accept(kernel, numbered(number))
+    wal = kernel.journal.path.with_name(kernel.journal.path.name + "-wal")
+    say("receipt", number, receipt.intake_seq, receipt.sha256, wal.stat().st_size)
+
+
+async def ship(kernel: Kernel, lane: str) -> None:
+    step = kernel.lanes[lane]
+    while rows := await step.take((await step.head()).acked, 2):
+        for row in rows:
+            say("stored", lane, row.seq, record.parse_header_block(row.headers)[record.ORIGIN_HEADER], row.chain.hex())
+        await step.acknowledge(rows[-1].seq)
+
+
+async def work(directory: Path, first: int) -> None:
+    async with support.region(directory) as kernel:
+        for start in range(first, first + ROUNDS * CALLERS, CALLERS):
+            async with anyio.create_task_group() as callers:
+                for number in range(start, start + CALLERS):
+                    callers.start_soon(accept, kernel, number)
+            await support.translate(kernel)
+            for lane in kernel.lanes:
+                await ship(kernel, lane)
+            await kernel.checkpoints.write()
+            if start % 2:
+                limits = retention.Limits(refill_seconds=3_600, key_seconds=3_600)
+                await kernel.journal.write(partial(retention.prune, limits=limits, pressed=True))
+
+
+async def accept_only(directory: Path, first: int) -> None:
+    """Leaves a log of commits behind and no orderly end."""
+    async with support.region(directory) as kernel:
+        for start in range(first, first + ROUNDS * CALLERS, CALLERS):
+            async with anyio.create_task_group() as callers:
+                for number in range(start, start + CALLERS):
+                    callers.start_soon(accept, kernel, number)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def poisoned(directory: Path, _: int) -> None:
+    """Translates what waits, carefully after a crash."""
+    async with support.region(directory, Poison()) as kernel:
+        careful = Careful(kernel)
+        while (await careful.batch()).facts:
+            pass
+        say("done")
+
+
+def main() -> None:
+    """Arm the point and run."""
+    directory, point, nth, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    Deadly.point, Deadly.left = point, nth
+    store.aiosqlite.connect = partial(aiosqlite.connect, factory=Deadly)  # type: ignore[assignment]
+    job = {"accept_only": accept_only, "poisoned": poisoned}.get(point, work)
+    anyio.run(job, directory, first)
+
+
+if __name__ == "__main__":
+    main()
