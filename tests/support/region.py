@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import anyio
@@ -162,7 +162,7 @@ on_letter = "{on_letter}"
         process.send_signal(how)
         return process.wait(SECONDS_MAX)
 
-    async def __aenter__(self) -> Region:
+    async def __aenter__(self) -> Self:
         return await self.start()
 
     async def __aexit__(self, *_: object) -> None:
@@ -186,20 +186,20 @@ on_letter = "{on_letter}"
     async def send(self, body: bytes, *, key: str | None = None) -> tuple[int, dict[str, Any]]:
         """One POST; a receipt goes into the ledger. Raises what the connection raises."""
         headers = {"content-type": "application/json"} | ({"idempotency-key": key} if key else {})
-        async with aiohttp.ClientSession() as http:
-            async with http.post(f"{self.url}/in/wms", data=body, headers=headers) as answer:
-                said = await answer.json(content_type=None)
-                if answer.status == 202:
-                    self.receipts.append(said | {"body": body})
-                return answer.status, said
+        address = f"{self.url}/in/wms"
+        async with aiohttp.ClientSession() as http, http.post(address, data=body, headers=headers) as answer:
+            said = await answer.json(content_type=None)
+            if answer.status == 202:
+                self.receipts.append(said | {"body": body})
+            return answer.status, said
 
     async def send_lines(self, bodies: list[bytes]) -> dict[str, Any]:
         """One NDJSON POST."""
         headers = {"content-type": "application/x-ndjson"}
-        async with aiohttp.ClientSession() as http:
-            async with http.post(f"{self.url}/in/wms", data=b"\n".join(bodies), headers=headers) as answer:
-                assert answer.status == 202, await answer.text()
-                return dict(await answer.json())
+        address, body = f"{self.url}/in/wms", b"\n".join(bodies)
+        async with aiohttp.ClientSession() as http, http.post(address, data=body, headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
+            return dict(await answer.json())
 
     async def persist(self, bodies: list[bytes]) -> None:
         """Send one after the other as a good partner does: again with the same key until there is a receipt."""
