@@ -120,6 +120,7 @@ class Agent:
                 await _until_translated(kernel)
                 forward.cancel_scope.cancel()
             await self._last_checkpoint(kernel)
+            await link.close()  # what is on the wire is answered first, within flush_seconds_max
             shipping.cancel_scope.cancel()
             kept.cancel_scope.cancel()
         self.log.info("stopped")

@@ -18,6 +18,7 @@ from runtime.journal import inspect, intake, lanes, letters
 from runtime.journal.letters import Letter
 from runtime.kernel import Kernel
 from runtime.masking import masked
+from runtime.nearest import nearest
 from runtime.pipeline import adopt
 from runtime.ports import HubLink, Scope
 from runtime.status import Status, journal_stats
@@ -121,8 +122,11 @@ class Operations:
         self, *, source: str, first: int | str, last: int | str | None = None, dry_run: bool = False
     ) -> list[Answer]:
         """Translate a range of a source again; positions are intake sequences or RFC 3339 instants."""
-        if source not in self._kernel.configuration.sources:
-            raise Permanent(f"there is no source {source!r} in the configuration")
+        known = self._kernel.configuration.sources
+        if source not in known:
+            raise Permanent(
+                f"there is no source {source!r}{nearest(source, known)}", hint="`entrepot check` names them"
+            )
         journal = self._kernel.journal
         low = await journal.read(lambda connection: intake.position(connection, first))
         high = await journal.read(lambda connection: intake.position(connection, last, end=True))

@@ -176,6 +176,10 @@ class Checkpoints(Protocol):
 
     async def sent(self, number: int) -> None: ...
 
+    async def resume(self, after: int) -> None:
+        """The hub has none beyond `after` (it lost some): those are pending again."""
+        ...
+
     async def wait(self) -> None: ...
 
 
@@ -229,7 +233,7 @@ class HubLink(Protocol):
     """A configured connection to the centre."""
 
     async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
-        """Connect in the background and ship until cancelled. On cancellation: flush the window, then leave."""
+        """Connect in the background and ship until cancelled, or until `close`, which first flushes the window."""
         ...
 
     async def topology(self, lanes: Mapping[str, int], *, apply: bool) -> list[StreamReport]:

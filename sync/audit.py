@@ -9,6 +9,7 @@ from runtime import record
 from runtime.ports import LaneVerdict, Verdict
 from sync import stream
 from sync.channel import Channel
+from sync.proof import digest
 from sync.stream import StreamInfo
 from sync.verify import CheckpointCheck, LaneCheck
 
@@ -54,8 +55,9 @@ async def _lane(
     first = max(1, entry.state.first_seq)
     now = await stream.info(channel, entry.config["name"])
     last = entry.state.last_seq if now is None else now.state.last_seq
-    wanted = frozenset(checkpoints.claims.get(lane, ()))
-    check = LaneCheck(region, lane, key, first=first, chains_wanted=wanted)
+    claims = checkpoints.claims.get(lane, {})
+    _, chain = claims.get(first - 1, (0, ""))
+    check = LaneCheck(region, lane, key, first=first, chains_wanted=frozenset(claims), before=digest(chain))
     for problem in _removed(entry, "records"):
         check.problems.say(problem)
     async for stored in stream.read(channel, entry.config["name"], first, last):

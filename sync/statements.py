@@ -56,6 +56,8 @@ class CheckpointUplink:
     async def _catch_up(self) -> None:
         """Send everything due, then wait for more. Raises `HubAway`, `Permanent`."""
         last, newest = await self._position()
+        if newest or not last:
+            await self._checkpoints.resume(newest)
         due = await self._checkpoints.pending()
         while due:
             for number, body in due:

@@ -58,13 +58,19 @@ def signed_statement(kind: str, body: bytes, key: bytes) -> str:
 
 
 class LaneCheck:
-    """One lane's records, in order. `chains_wanted` are positions that checkpoints speak of."""
+    """One lane's records, in order. `chains_wanted` are positions that checkpoints speak of.
 
-    def __init__(self, region: str, lane: str, key: bytes, *, first: int, chains_wanted: frozenset[int]) -> None:
+    `before`: the chain before `first`, where a checkpoint names it; without it, old records having aged out, the
+    first one that is left is believed.
+    """
+
+    def __init__(
+        self, region: str, lane: str, key: bytes, *, first: int, chains_wanted: frozenset[int], before: bytes = b""
+    ) -> None:
         self._region, self._lane, self._key = region, lane, key
         self._first = first
         self._next = first
-        self._chain = record.GENESIS if first == 1 else b""
+        self._chain = record.GENESIS if first == 1 else before
         self._epoch = 0
         self._wanted = chains_wanted
         self.chains: dict[int, str] = {}
@@ -133,12 +139,13 @@ class LaneCheck:
     def _check_chain(self, stored: HubRecord) -> None:
         said = stored.headers.get(record.CHAIN_HEADER, "")
         if self._chain:
-            self._chain = follow(self._chain, stored)
-            if self._chain.hex() != said:
+            again = follow(self._chain, stored)
+            if not again or again.hex() != said:
                 self.problems.say(f"record {stored.seq} is not what was sealed: its chain hash differs")
+        elif not digest(said):
+            self.problems.say(f"record {stored.seq} carries no chain hash")
         # After a gap, a change, or old records that aged out, go on from what the record says of itself.
-        if self._chain.hex() != said:
-            self._chain = digest(said)
+        self._chain = digest(said)
         if stored.seq in self._wanted:
             self.chains[stored.seq] = self._chain.hex()
 

@@ -122,5 +122,6 @@ def parse_headers(block: bytes) -> dict[str, str]:
 
 def message_frame(subject: str, reply: str, headers: dict[str, str], data: bytes) -> bytes:
     """One plain publish with headers, for statements."""
-    head = "NATS/1.0\r\n" + "".join(f"{name}:{value}\r\n" for name, value in headers.items()) + "\r\n"
-    return f"HPUB {subject} {reply} {len(head)} {len(head) + len(data)}\r\n{head}".encode() + data + b"\r\n"
+    lines = "".join(f"{name}:{value}\r\n" for name, value in headers.items())
+    head = f"NATS/1.0\r\n{lines}\r\n".encode()
+    return b"%b%b%b\r\n" % (f"HPUB {subject} {reply} {len(head)} {len(head) + len(data)}\r\n".encode(), head, data)

@@ -76,7 +76,7 @@ async def _status(kernel: Kernel) -> Status:
     from runtime.status import read_state
 
     try:
-        await kernel.room.tend()
+        await kernel.room.measure()
     except StorageFull:
         kernel.room.disk_is_full()
     return report(kernel, await kernel.journal.read(read_state), None)

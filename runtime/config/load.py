@@ -42,7 +42,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _siblings(path: Path) -> str:
     if not path.parent.is_dir():
         return f"the folder {path.parent} does not exist either"
-    return f"in {path.parent} there is{nearest(path.name, sorted(p.name for p in path.parent.glob('*.toml')))}"
+    known = sorted(p.name for p in path.parent.glob("*.toml"))
+    return f"looked in {path.parent}{nearest(path.name, known)}" if known else f"{path.parent} has no .toml file at all"
 
 
 def convert(raw: Any, model: type[T], *, where: str, at: str = "", ignore: frozenset[str] = frozenset()) -> T:

@@ -66,7 +66,7 @@ class Writer:
 
     async def run(self) -> None:
         """Commit groups until `stop`; raises `StorageFailed` when the disk can no longer be trusted."""
-        while not self._closing:
+        while self._waiting or not self._closing:  # a stop may come before this task had its first turn
             await self._wake.wait()
             self._wake.clear()
             try:

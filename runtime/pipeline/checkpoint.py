@@ -87,6 +87,14 @@ class CheckpointStep:
         await self._journal.write(mark)
         self._sent.notify()
 
+    async def resume(self, after: int) -> None:
+        """See `runtime.ports.Checkpoints`."""
+
+        def unmark(connection: Connection) -> None:
+            connection.execute("UPDATE checkpoints SET sent = 0 WHERE number > ? AND sent = 1", (after,))
+
+        await self._journal.write(unmark)
+
     async def changed(self) -> None:
         """Return when the next checkpoint has reached the hub."""
         await self._sent.wait()

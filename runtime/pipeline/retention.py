@@ -46,7 +46,7 @@ class Room:
 
     async def tend(self) -> None:
         """One round: measure, age, prune, keep the ballast. Called every second or so."""
-        await self._measure()
+        await self.measure()
         await self._grow_older()
         for _ in range(SLICES_MAX):
             deleted = await self._journal.write(
@@ -61,7 +61,8 @@ class Room:
         self.full = True
         self._ballast.unlink(missing_ok=True)
 
-    async def _measure(self) -> None:
+    async def measure(self) -> None:
+        """Look how much room there is; changes nothing."""
         usage = await self._journal.read(retention.usage)
         free = shutil.disk_usage(self._journal.directory).free + usage.free
         # The file system may be smaller than the budget: what really fits counts.

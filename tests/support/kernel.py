@@ -140,9 +140,7 @@ def configure(
         data_dir=directory / "state",
         vault=Vault(None),
         sources=sources,
-        router=Router(
-            (Route(when=Condition(key="b*"), lane="bulk"),), {"wms": "realtime", "carrier": "realtime"}
-        ),
+        router=Router((Route(when=Condition(key="b*"), lane="bulk"),), {"wms": "realtime", "carrier": "realtime"}),
         policy=policy,
         clearance=compile_policy(policy, today=date(2026, 1, 2)),
         hub=nothing,

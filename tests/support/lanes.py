@@ -159,6 +159,7 @@ class StubCheckpoints:
 
     def __init__(self, bodies: Sequence[bytes] = ()) -> None:
         self.due = dict(enumerate(bodies, 1))
+        self.bodies = dict(self.due)
         self.done: list[int] = []
         self._changed = Signal()
 
@@ -169,6 +170,10 @@ class StubCheckpoints:
         del self.due[number]
         self.done.append(number)
         self._changed.notify()
+
+    async def resume(self, after: int) -> None:
+        self.due |= {number: self.bodies[number] for number in self.done if number > after}
+        self.done = [number for number in self.done if number <= after]
 
     async def wait(self) -> None:
         await self._changed.wait()

@@ -14,6 +14,8 @@ from typing import Any, Self
 
 import aiohttp
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import nats
 import orjson
 
@@ -48,11 +50,13 @@ when = { class = ["public", "business", "business.confidential"] }
 action = "allow"
 """
 SECONDS_MAX = 25.0
+STOP_SECONDS_MAX = 12.0
+"""Promised are 10, for the window on the wire; two for a busy machine."""
 
 
-def fact(number: int, *, sku: str = "A-1", kind: str = "STOCK", qty: Any = None) -> bytes:
+def fact(number: int, *, sku: str = "A-1", kind: str = "STOCK", qty: Any = None, **more: Any) -> bytes:
     """One message of the test partner."""
-    said = {"id": f"m-{number}", "kind": kind, "sku": sku, "qty": qty if qty is not None else number}
+    said = {"id": f"m-{number}", "kind": kind, "sku": sku, "qty": qty if qty is not None else number, **more}
     return orjson.dumps(said | {"at": "2026-03-02T08:14:09Z"})
 
 
@@ -152,7 +156,7 @@ on_letter = "{on_letter}"
         self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+        """SIGTERM; returns the exit code. Raises when the agent needs longer than it may."""
         return await anyio.to_thread.run_sync(lambda: self._end(signal.SIGTERM))
 
     def _end(self, how: signal.Signals) -> int:
@@ -160,7 +164,26 @@ on_letter = "{on_letter}"
         if process is None:
             return 0
         process.send_signal(how)
-        return process.wait(SECONDS_MAX)
+        return process.wait(STOP_SECONDS_MAX)
+
+    @property
+    def pid(self) -> int:
+        """Of the agent that runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """The exit code of an agent that ends by itself."""
+        process = self._process
+        assert process is not None
+
+        async def gone() -> tuple[int] | None:
+            await anyio.lowlevel.checkpoint()
+            return None if process.poll() is None else (process.returncode,)
+
+        (code,) = await until(gone, f"the agent ends; its log ends: {self.log[-800:]}")
+        self._process = None
+        return int(code)
 
     async def __aenter__(self) -> Self:
         return await self.start()
