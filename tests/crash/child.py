@@ -30,7 +30,7 @@ STATEMENTS = {
     "before_begin": "BEGIN IMMEDIATE",
     "before_commit": "COMMIT",
     "after_commit": "COMMIT",
-    "in_migration": "CREATE TABLE outbox",
+    "in_migration": "CREATE TABLE fences",
     "in_migration_end": "PRAGMA user_version = ",
     "in_accept": "INSERT INTO intake ",
     "in_translate": "INSERT INTO events ",

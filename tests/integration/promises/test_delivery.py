@@ -7,13 +7,28 @@ from pathlib import Path
 
 import aiohttp
 import anyio
+import msgspec
 import nats
 import pytest
 
+from runtime.envelope import Checkpoint, Signed
 from tests.support.nats import NatsServer
-from tests.support.region import Region, events, expected, fact, origins, stored, until
+from tests.support.region import MAPPING, POLICY, Region, events, expected, fact, origins, stored, until
 
 pytestmark = pytest.mark.anyio
+ADJUSTMENTS = """
+[[outputs]]
+type = "stock.adjusted"
+when = "kind == 'ADJUST'"
+[outputs.fields]
+sku = "sku"
+adjustment_id = "id"
+location_id = { const = "HAM1" }
+change = { path = "qty", convert = "decimal" }
+occurred_at = { path = "at", convert = "instant" }
+unit = { const = "H87" }
+reason_code = { const = "count" }
+"""
 
 
 @pytest.fixture
@@ -146,20 +161,34 @@ async def _delivered(region: Region, count: int) -> bool:
 
 
 async def test_promise_5_the_books_balance_in_status_metrics_and_checkpoint(hub: NatsServer, tmp_path: Path) -> None:
-    region = Region(tmp_path / "region", hub.url)
+    policy = POLICY.replace("class = [", 'type = "stock.snapshot", class = [')
+    region = Region(tmp_path / "region", hub.url, policy=policy, mapping=MAPPING + ADJUSTMENTS)
     async with region:
         rubbish = [b"{", b'{"kind":"STOCK","id":"x"}', b'{"kind":"WHAT","id":"y"}']
-        await region.send_lines([fact(n) for n in range(50)] + rubbish + [fact(90, kind="PING")])
+        withheld = [fact(100 + n, kind="ADJUST") for n in range(7)]
+        await region.send_lines([fact(n) for n in range(50)] + rubbish + [fact(90, kind="PING"), *withheld])
         await region.send_lines([fact(n) for n in range(10)])
-        status = await region.settled(facts=54)
-        assert (status["accepted"], status["delivered"], status["dead_lettered"]) == (54, 50, 3)
-        assert (status["ignored"], status["pending"], status["duplicates"]) == (1, 0, 10)
-        async with aiohttp.ClientSession() as http, http.get(f"{region.url}/metrics") as answer:
-            shown = dict(line.split(" ") for line in (await answer.text()).splitlines() if line[0] != "#")
-        assert float(shown["entrepot_books_difference_events"]) == 0
-        verdict = await until(lambda: _proven(region, hub), "a checkpoint at the hub")
-        assert verdict["ok"]
-        assert verdict["checkpoints"] >= 1
+        status = await region.settled(facts=61)
+        books = {"accepted": 61, "delivered": 50, "withheld": 7, "dead_lettered": 3, "ignored": 1}
+        books |= {"expired": 0, "pending": 0}
+        assert {name: status[name] for name in books} == books
+        assert status["duplicates"] == 10
+        await until(lambda: _shown(region, books), "the metrics say the same")
+        assert await region.stop() == 0
+        signed = [
+            msgspec.json.decode(msgspec.json.decode(m.data, type=Signed).statement, type=Checkpoint)
+            for m in await stored(hub.url, "EU-DE_CHECKPOINTS")
+        ]
+        assert all(2 * c.books["accepted"] == sum(c.books.values()) for c in signed)
+        assert (signed[-1].final, signed[-1].books) == (True, books)
+        assert (await region.verify(hub.url))["checkpoints"] == len(signed)
+
+
+async def _shown(region: Region, books: dict[str, int]) -> bool:
+    async with aiohttp.ClientSession() as http, http.get(f"{region.url}/metrics") as answer:
+        shown = dict(line.split(" ") for line in (await answer.text()).splitlines() if line[0] != "#")
+    assert float(shown.get("entrepot_books_difference_events", 0)) == 0
+    return all(float(shown.get(f"entrepot_{name}_events", -1)) == count for name, count in books.items())
 
 
 async def _proven(region: Region, hub: NatsServer) -> dict[str, object] | None:

@@ -125,11 +125,62 @@ async def test_promise_6_the_stream_of_another_environment_gets_nothing(hub: Nat
         assert (await prod.status())["pending"] == 1
 
 
-async def test_promise_6_a_wrong_key_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[lanes.realtime]", "[lanes.realtime]\nlagg = 3", "lanes.realtime.lagg"),
+        ('adapter = "webhook"', 'adapter = "webhok"', "webhook"),
+        ('mapping = "mapping.toml"', 'mapping = "maping.toml"', "maping.toml"),
+        ('policy = "policy.toml"', "policy = 7", "residency.policy"),
+        ("[gateway]", "[gateway", "no valid TOML"),
+        ('environment = "test"', 'environment = "prd"', "prod"),
+    ],
+)
+async def test_promise_6_a_wrong_word_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
     region = Region(tmp_path / "region", "nats://127.0.0.1:4222")
-    region.config.write_text(region.config.read_text().replace("[lanes.realtime]", "[lanes.realtime]\nlagg = 3"))
+    region.config.write_text(region.config.read_text().replace(old, new))
     for verb in ("check", "run"):
         code, out, err = await region.run(verb)
         assert code == 2
-        assert "lanes.realtime.lagg" in out + err
+        assert told in out + err
+        assert str(region.directory) in out + err
+        assert len((out + err).strip().splitlines()) <= 3, "a sentence and the next step"
         assert "Traceback" not in out + err
+    assert not region.state.exists()
+
+
+async def test_promise_6_an_address_that_somebody_else_holds_is_one_sentence(hub: NatsServer, tmp_path: Path) -> None:
+    region, other = Region(tmp_path / "region", hub.url), Region(tmp_path / "other", hub.url)
+    other.port = region.port
+    other.configure(hub.url)
+    async with region:
+        code, out, err = await other.run("run")
+        assert code == 2, out + err
+        assert f"127.0.0.1:{region.port}" in out + err
+        assert "Traceback" not in out + err
+        assert (await region.send(fact(1)))[0] == 202
+
+
+async def test_promise_6_a_journal_without_its_keys_does_not_start_with_new_ones(
+    hub: NatsServer, tmp_path: Path
+) -> None:
+    region = Region(tmp_path / "region", hub.url)
+    async with region:
+        await region.persist([fact(1)])
+        await region.settled()
+        assert await region.stop() == 0
+        key = region.state / "identity" / "signing.key"
+        kept = key.read_bytes()
+        key.unlink()
+        code, out, err = await region.run("run")
+        assert code == 2, out + err
+        assert str(key.parent) in out + err
+        assert "restore the identity folder from the backup" in out + err
+        assert not key.exists()
+        key.write_bytes(kept)
+        await region.start()
+        await region.persist([fact(2)])
+        await region.settled()
+        assert origins(await stored(hub.url)) == expected(region.receipts)

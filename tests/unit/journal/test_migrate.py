@@ -1,0 +1,74 @@
+"""schema.sql is the sum of the migrations, and a step is made whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import Refused, StorageFailed
+from runtime.journal import migrate
+from runtime.journal.migrate import APPLICATION_ID
+
+
+def connect(file: Path | str = ":memory:") -> sqlite3.Connection:
+    return sqlite3.connect(file, isolation_level=None)
+
+
+def schema(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def test_the_steps_are_numbered_from_one_without_a_gap() -> None:
+    numbers = [number for number, _ in migrate.steps()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_new_journal_has_every_statement_of_the_schema() -> None:
+    """A statement that the splitter loses would be lost in silence."""
+    whole, stepped = connect(), connect()
+    for _, script in migrate.steps():
+        whole.executescript(script)
+    assert migrate.migrate(stepped) == len(migrate.steps())
+    assert schema(stepped) == schema(whole) != []
+    assert stepped.execute("SELECT count(*) FROM books").fetchone() == (1,)
+    assert stepped.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    whole.close()
+    stepped.close()
+
+
+def test_a_later_step_is_added_to_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect()
+    migrate.migrate(connection)
+    connection.execute("INSERT INTO meta VALUES ('mine', 1)")
+    extended = [*migrate.steps(), (2, "CREATE TABLE later (x);\nALTER TABLE later ADD COLUMN y;\n")]
+    monkeypatch.setattr(migrate, "steps", lambda: extended)
+    assert migrate.migrate(connection) == 2
+    assert migrate.migrate(connection) == 2, "a step must not be made twice"
+    assert connection.execute("SELECT value FROM meta WHERE name = 'mine'").fetchone() == (1,)
+    assert connection.execute("SELECT y FROM later").fetchall() == []
+    connection.close()
+
+
+def test_a_step_that_fails_leaves_the_version_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect()
+    migrate.migrate(connection)
+    before = schema(connection)
+    broken = [*migrate.steps(), (2, "CREATE TABLE later (x);\nCREATE TABLE meta (x);\n")]
+    monkeypatch.setattr(migrate, "steps", lambda: broken)
+    with pytest.raises(StorageFailed, match="migration 2"):
+        migrate.migrate(connection)
+    assert schema(connection) == before
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert not connection.in_transaction
+    connection.close()
+
+
+@pytest.mark.parametrize("statement", ["PRAGMA user_version = 1", "CREATE TABLE theirs (x)"])
+def test_a_foreign_file_is_refused(statement: str) -> None:
+    connection = connect()
+    connection.execute(statement)
+    with pytest.raises(Refused, match="not a journal"):
+        migrate.migrate(connection)
+    connection.close()

@@ -1,0 +1,166 @@
+"""One process, one file, one connection; every file that is not this region's journal is refused, with the reason."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from runtime.errors import Refused, StorageFailed
+from runtime.journal import meta
+from runtime.journal.journal import Journal
+from runtime.journal.migrate import steps
+from tests.support import kernel as support
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def opened(directory: Path, region: str = "eu-de", environment: str = "test") -> AsyncIterator[Journal]:
+    journal = Journal(directory)
+    await journal.open(region, environment, ["realtime"], {})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.writer.run)
+        try:
+            yield journal
+        finally:
+            await journal.close()
+            tasks.cancel_scope.cancel()
+
+
+async def refusal(directory: Path, region: str = "eu-de", environment: str = "test") -> Refused:
+    journal = Journal(directory)
+    with pytest.raises(Refused) as caught:
+        await journal.open(region, environment, ["realtime"], {})
+    return caught.value
+
+
+def spoil(file: Path, *statements: str) -> None:
+    connection = sqlite3.connect(file)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+async def test_the_settings_that_the_promises_rest_on_are_in_force(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+
+        def read(connection: sqlite3.Connection) -> dict[str, object]:
+            names = ("journal_mode", "synchronous", "locking_mode", "mmap_size", "cell_size_check")
+            return {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
+
+        assert await journal.read(read) == {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "locking_mode": "exclusive",
+            "mmap_size": 0,
+            "cell_size_check": 1,
+        }
+        assert not list(tmp_path.glob("*-shm")), "a second connection could come in by shared memory"
+        assert journal.path.stat().st_mode & 0o007 == 0
+
+
+async def test_a_second_process_is_refused_and_told_which_one_has_the_journal(tmp_path: Path) -> None:
+    script = f"""
+import anyio
+from pathlib import Path
+from runtime.errors import Refused
+from runtime.journal.store import Store
+async def main():
+    store = Store(Path({str(tmp_path / "journal.db")!r}))
+    await store.open()
+    await store.close()
+try:
+    anyio.run(main)
+except Refused as error:
+    print(error)
+"""
+    async with opened(tmp_path):
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+        assert f"(pid {os.getpid()})" in done.stdout
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert not done.stdout, "the lock outlived its owner"
+
+
+async def test_a_second_journal_in_the_same_process_is_refused_too(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        assert "has this journal open" in str(await refusal(tmp_path))
+        assert await journal.write(lambda c: meta.number(c, "epoch")) == 1
+
+
+async def test_a_database_of_somebody_else_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
+    spoil(tmp_path / "journal.db", "CREATE TABLE theirs (x)")
+    assert "not a journal" in str(await refusal(tmp_path))
+    spoil(tmp_path / "journal.db", "PRAGMA user_version = 1")
+    assert "not a journal" in str(await refusal(tmp_path))
+    connection = sqlite3.connect(tmp_path / "journal.db")
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    connection.close()
+
+
+async def test_a_file_that_is_no_database_fails_and_stays_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"a letter to my aunt\n" * 1_000)
+    with pytest.raises(StorageFailed, match="SQLITE_NOTADB"):
+        await Journal(tmp_path).open("eu-de", "test", ["realtime"], {})
+    assert (tmp_path / "journal.db").read_bytes() == b"a letter to my aunt\n" * 1_000
+
+
+async def test_a_newer_schema_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        pass
+    newest = steps()[-1][0]
+    spoil(tmp_path / "journal.db", f"PRAGMA user_version = {newest + 1}")
+    before = (tmp_path / "journal.db").read_bytes()
+    assert f"schema {newest + 1}" in str(await refusal(tmp_path))
+    assert (tmp_path / "journal.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(("region", "environment"), [("eu-fr", "test"), ("eu-de", "production")])
+async def test_the_journal_of_another_region_or_environment_is_refused(
+    region: str, environment: str, tmp_path: Path
+) -> None:
+    async with opened(tmp_path):
+        pass
+    refused = await refusal(tmp_path, region, environment)
+    assert "belongs to region 'eu-de' (test)" in str(refused)
+    assert refused.hint
+    async with opened(tmp_path) as journal:
+        assert journal.region == "eu-de", "a refusal must give the lock back"
+
+
+async def test_only_an_orderly_stop_counts_as_clean(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        assert journal.stopped_cleanly
+    for clean in (True, False):
+        journal = Journal(tmp_path)
+        await journal.open("eu-de", "test", ["realtime"], {})
+        assert journal.stopped_cleanly is clean
+        await journal.store.close()  # as a kill would leave it: nothing is noted
+
+
+async def test_a_closed_journal_answers_that_it_is_closed(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        pass
+    with pytest.raises(StorageFailed, match="closed"):
+        await journal.read(lambda c: None)
+    with pytest.raises(StorageFailed, match="no more writes"):
+        await journal.write(lambda c: None)
+
+
+async def test_a_journal_that_holds_anything_is_not_new(tmp_path: Path) -> None:
+    """Only a journal that never promised or signed anything may be given new keys."""
+    async with support.region(tmp_path) as kernel:
+        assert kernel.journal.is_new
+    async with support.region(tmp_path) as kernel:
+        assert kernel.journal.is_new
+        await support.accept(kernel, support.message())
+    async with support.region(tmp_path) as kernel:
+        assert not kernel.journal.is_new
