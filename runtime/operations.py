@@ -95,16 +95,19 @@ class Operations:
     async def letters_retry(self, *, ids: list[int] | None = None, source: str | None = None) -> list[Answer]:
         """Translate letters again, in order of acceptance: those named, or all open ones (of a source)."""
         replay = self._kernel.replay
+        read = self._kernel.journal.read
         if ids is not None:
-            return [await replay.retry(number) for number in sorted(ids)]
-        done: list[Answer] = []
-        after = 0
-        while page := await self.letters_list(after=after, limit=ROWS_MAX):
-            after = page[-1]["id"]
-            chosen = [row["id"] for row in page if source in (None, row["source"])]
-            done += [await replay.retry(number) for number in chosen]
-        await self._kernel.refresh()
-        return done
+            chosen = [await read(partial(letters.get, number=number)) for number in ids]
+        else:
+            chosen, after = [], 0
+            while page := await read(partial(letters.page, after=after, rows_max=ROWS_MAX)):
+                after = page[-1].id
+                chosen += [letter for letter in page if source in (None, letter.source)]
+        chosen.sort(key=lambda letter: letter.intake_seq)
+        try:
+            return [await replay.retry(letter.id) for letter in chosen]
+        finally:
+            await self._kernel.refresh()
 
     async def letters_release(self, *, id: int) -> dict[str, Any]:
         """Let the successors of a letter pass."""

@@ -166,6 +166,13 @@ def facts_after(connection: sqlite3.Connection, names: Names, seq: int, rows_max
     return [_envelope(connection, names, row) for row in rows.fetchall()]
 
 
+def positions_after(connection: sqlite3.Connection, seq: int, rows_max: int) -> list[tuple[int, int, int]]:
+    """(intake sequence, epoch, source id) of the facts after a cursor, whether or not their body is still kept."""
+    return connection.execute(
+        "SELECT seq, epoch, source FROM intake WHERE seq > ? ORDER BY seq LIMIT ?", (seq, rows_max)
+    ).fetchall()
+
+
 def fact(connection: sqlite3.Connection, names: Names, seq: int) -> Envelope | None:
     """One fact, or None when it does not exist or its body is gone."""
     row = connection.execute(f"{_FACTS} WHERE i.seq = ?", (seq,)).fetchone()
@@ -181,7 +188,7 @@ def position(connection: sqlite3.Connection, at: int | str | None, *, end: bool 
     if at is None:
         return last
     if isinstance(at, int) or at.isdecimal():
-        return min(int(at), last)
+        return min(int(at), last + 1)
     try:
         wanted = datetime.fromisoformat(at)
     except ValueError:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import anyio
 
 from runtime import clock
+from runtime.errors import StorageFailed, StorageFull
 from runtime.journal import lanes, meta
 from runtime.journal.lanes import LaneRow
 from runtime.journal.migrate import migrate
@@ -44,8 +45,8 @@ class Journal:
         self.region = region
         self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         await self.store.open()
-        os.chmod(self.path, 0o640)
         try:
+            os.chmod(self.path, 0o640)
             await self.store.run(lambda c: self._open(c, environment, list(lane_names), names))
         except BaseException:
             await self.store.close()
@@ -76,23 +77,32 @@ class Journal:
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a short query (≤ 5 ms) between two commits."""
-        return await self.store.run(query)
+        try:
+            return await self.store.run(query)
+        except StorageFailed as error:
+            self.writer.fail(error)  # what cannot be read must not be written to either
+            raise
 
     async def close(self) -> None:
         """Commit what waits, note the orderly stop, close. After a failure: just close."""
         with anyio.CancelScope(shield=True):
             await self.writer.stop()
-            if self.writer.failure is None:
-                await self.store.run(_note_clean_stop)
-            await self.store.close()
+            try:
+                if self.writer.failure is None:
+                    await self.store.run(_note_clean_stop)
+            except StorageFull:
+                pass  # the next start is merely a careful one
+            finally:
+                await self.store.close()
 
 
 def _holds_nothing(connection: sqlite3.Connection) -> bool:
     """Whether nothing was ever accepted or signed: a first start that was killed half-way may begin again."""
-    facts, signed = connection.execute(
-        "SELECT (SELECT facts FROM books), EXISTS (SELECT 1 FROM checkpoints) OR EXISTS (SELECT 1 FROM outbox)"
-    ).fetchone()
-    return facts == 0 and not signed
+    used: int = connection.execute(
+        """SELECT (SELECT facts FROM books) + (SELECT coalesce(sum(sealed), 0) FROM lanes)
+                  + (SELECT coalesce(max(number), 0) FROM checkpoints)"""
+    ).fetchone()[0]
+    return used == 0
 
 
 def _note_clean_stop(connection: sqlite3.Connection) -> None:

@@ -67,6 +67,13 @@ def retain_from(connection: sqlite3.Connection, lane: LaneRow, oldest: int, befo
     meta.put(connection, **{f"chain_before_{lane.id}": before.hex()})
 
 
+def forget_acks(connection: sqlite3.Connection, lane_id: int, after: int) -> None:
+    """The hub lost what it had after a sequence: what goes there is as young as its next acknowledgement."""
+    connection.execute(
+        "UPDATE marks SET acked = json_set(acked, ?1, ?2) WHERE json_extract(acked, ?1) > ?2", (f'$."{lane_id}"', after)
+    )
+
+
 def chain_before_oldest(connection: sqlite3.Connection, lane: LaneRow) -> bytes | None:
     """The chain that the first retained row continues."""
     if lane.oldest == 1:

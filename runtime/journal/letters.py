@@ -96,19 +96,32 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def holding(connection: sqlite3.Connection, source_id: int, keys: list[str], before: int, *, behind: int) -> int | None:
-    """The oldest letter, older than intake `before` and other than `behind`, that these keys must wait for."""
+    """The letter, other than `behind`, that a fact with these keys must wait for.
+
+    Either it holds one of the keys itself, or an older fact with one of the keys waits for it already.
+    """
     marks = ", ".join("?" * (len(keys) + 1))
-    number: int | None = connection.execute(
-        f"""SELECT min(id) FROM letters
-            WHERE source = ? AND park_key IN ({marks}) AND intake_seq < ? AND id <> ?""",
+    held = connection.execute(
+        f"""SELECT id FROM letters WHERE source = ? AND park_key IN ({marks}) AND intake_seq < ? AND id <> ?
+            ORDER BY intake_seq LIMIT 1""",
         (source_id, WHOLE_SOURCE, *keys, before, behind),
-    ).fetchone()[0]
-    return number
+    ).fetchone()
+    if held is None and keys:
+        held = connection.execute(
+            f"""SELECT p.letter FROM parked_keys k JOIN parked p USING (intake_seq)
+                WHERE k.source = ? AND k.key IN ({marks[3:]}) AND k.intake_seq < ? AND p.letter <> ?
+                ORDER BY k.intake_seq LIMIT 1""",
+            (source_id, *keys, before, behind),
+        ).fetchone()
+    return None if held is None else held[0]
 
 
-def park(connection: sqlite3.Connection, seq: int, letter: int) -> None:
-    """A fact waits, still pending, until its letter is settled."""
-    connection.execute("INSERT OR REPLACE INTO parked (intake_seq, letter) VALUES (?, ?)", (seq, letter))
+def park(connection: sqlite3.Connection, seq: int, source_id: int, keys: list[str], letter: int) -> None:
+    """A fact waits, still pending, until its letter is settled; younger facts that share a key wait behind it."""
+    connection.execute("INSERT INTO parked (intake_seq, letter) VALUES (?, ?)", (seq, letter))
+    connection.executemany(
+        "INSERT INTO parked_keys (source, key, intake_seq) VALUES (?, ?, ?)", [(source_id, key, seq) for key in keys]
+    )
 
 
 def parked(connection: sqlite3.Connection, letter: int, rows_max: int) -> list[int]:
@@ -127,7 +140,8 @@ def parked_behind(connection: sqlite3.Connection, seq: int) -> int | None:
 
 def unpark(connection: sqlite3.Connection, seqs: list[int]) -> None:
     """These facts wait no longer."""
-    connection.executemany("DELETE FROM parked WHERE intake_seq = ?", [(seq,) for seq in seqs])
+    for table in ("parked", "parked_keys"):
+        connection.executemany(f"DELETE FROM {table} WHERE intake_seq = ?", [(seq,) for seq in seqs])
 
 
 def drain(connection: sqlite3.Connection, number: int) -> None:

@@ -70,5 +70,6 @@ def rewind(connection: sqlite3.Connection, lane_id: int, to: int) -> int:
     assert chain is not None, "cannot rewind below the retained rows"
     released, withheld = _count(connection, lane, to, lane.acked)
     lanes.update(connection, lane_id, acked=to, acked_chain=chain)
+    lanes.forget_acks(connection, lane_id, to)
     books.move(connection, delivered=-released, withheld=-withheld, pending=released + withheld)
     return lane.acked - to

@@ -103,7 +103,7 @@ CREATE TABLE elsewhere (
     epoch      INTEGER NOT NULL,
     kind       INTEGER NOT NULL,
     proof      TEXT NOT NULL,        -- correlation id, or the stub's commitment: the same number may be another fact
-    PRIMARY KEY (intake_seq, output)
+    PRIMARY KEY (intake_seq, output, epoch)
 ) STRICT, WITHOUT ROWID;
 
 -- Dead letters. `waits_for` is filled for sources with on_letter = "park".
@@ -129,6 +129,15 @@ CREATE TABLE parked (
     letter     INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX parked_by_letter ON parked (letter, intake_seq);
+
+-- Their keys: a message with several keys must not be overtaken on those that no letter holds.
+CREATE TABLE parked_keys (
+    source     INTEGER NOT NULL,
+    key        TEXT NOT NULL,
+    intake_seq INTEGER NOT NULL,
+    PRIMARY KEY (source, key, intake_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX parked_keys_by_fact ON parked_keys (intake_seq);
 
 -- What a source has told once and need not tell again (tracker histories).
 CREATE TABLE told (

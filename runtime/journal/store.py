@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import aiosqlite
 
-from runtime.errors import EntrepotError, Refused, StorageFailed, StorageFull
+from runtime.errors import EntrepotError, Permanent, Refused, StorageFailed, StorageFull
 
 T = TypeVar("T")
 Connection = sqlite3.Connection
@@ -39,6 +39,8 @@ _SETTINGS = (
 def describe(error: sqlite3.Error) -> EntrepotError:
     """Full is worth waiting for; anything else the disk says ends every promise."""
     name = getattr(error, "sqlite_errorname", "") or ""
+    if not name and isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return Permanent(f"the journal was given a value that it cannot store: {error}")
     if name == "SQLITE_FULL":
         return StorageFull("the disk is full", hint="free space on the journal's disk; the agent resumes alone")
     return StorageFailed(
@@ -104,8 +106,10 @@ def _take_lock(path: Path) -> int:
             f"another process{f' (pid {owner})' if owner else ''} has this journal open: {path.with_suffix('.db')}",
             hint="stop the other agent, or give this one its own data_dir; two agents must never share a journal",
         ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    # In this order a full disk needs no new block for it.
+    own = str(os.getpid()).encode()
+    os.pwrite(handle, own, 0)
+    os.ftruncate(handle, len(own))
     return handle
 
 

@@ -70,6 +70,8 @@ class Writer:
             await self._wake.wait()
             self._wake.clear()
             try:
+                if self._failure is not None:
+                    raise self._failure
                 while self._waiting:
                     await self._commit_group()
             finally:
@@ -92,7 +94,7 @@ class Writer:
             _settle(future, outcome)
         fatal = next((o for o in outcomes if isinstance(o, StorageFailed)), None)
         if fatal is not None:
-            self._fail(fatal)
+            self.fail(fatal)
             raise fatal
 
     async def _run(self, group: list[tuple[Change, asyncio.Future[Any]]]) -> list[Any]:
@@ -104,8 +106,10 @@ class Writer:
                 outcomes = [error] * len(group)
         return outcomes
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: StorageFailed) -> None:
+        """Take no more changes, for good: those that wait hear why, and `run` raises it."""
         self._failure = error
+        self._wake.set()
         while self._waiting:
             _settle(self._waiting.popleft()[1], error)
 

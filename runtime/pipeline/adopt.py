@@ -182,8 +182,12 @@ class Adoption:
                FROM outbox WHERE id > ?1 AND id <= ?2""",
             (*span, lane.row_id(lane.acked)),
         ).fetchone()
+        if first_event is not None:
+            found_released, found_withheld = _found_before(connection, lane, first_event, span)
+            released, withheld = released + found_released, withheld + found_withheld
         connection.execute("DELETE FROM outbox WHERE id > ? AND id <= ?", span)
         books.move(connection, delivered=-released, withheld=-withheld, pending=released + withheld)
+        lanes.forget_acks(connection, lane.id, position.common)
         lanes.update(
             connection,
             lane.id,
@@ -193,7 +197,8 @@ class Adoption:
             acked=position.last,
             acked_chain=position.chain,
         )
-        lanes.retain_from(connection, lane, position.last + 1, position.chain)
+        if position.common < max(position.last, lane.oldest - 1):
+            lanes.retain_from(connection, lane, position.last + 1, position.chain)
         return int(count)
 
     def _seal_epoch(self, connection: Connection, lane: LaneRow, before: int, epoch: int, now_us: int) -> None:
@@ -225,3 +230,17 @@ class Adoption:
         chain = record.chain(lane.sealed_chain, epoch, seq, subject.encode(), headers, data)
         outbox.append(connection, [(lane.row_id(seq), outbox.EPOCH, epoch, 0, 0, 0, chain, subject, headers, data)])
         lanes.update(connection, lane.id, sealed=seq, sealed_chain=chain)
+
+
+def _found_before(connection: Connection, lane: LaneRow, first_event: int, span: tuple[int, int]) -> tuple[int, int]:
+    """Of the events that go back: those settled without a row, because an earlier `adopt` had found them at the hub.
+
+    They will be compared and settled once more. (released, withheld).
+    """
+    released, withheld = connection.execute(
+        """SELECT coalesce(sum(f.kind = 0), 0), coalesce(sum(f.kind = 1), 0)
+           FROM events e JOIN elsewhere f USING (intake_seq, output, epoch)
+           WHERE e.id BETWEEN ? AND ? AND e.id - ? NOT IN (SELECT event FROM outbox WHERE id > ? AND id <= ?)""",
+        (lane.row_id(first_event), lane.row_id(lane.sealed_event), lane.row_id(0), *span),
+    ).fetchone()
+    return released, withheld

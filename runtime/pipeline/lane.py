@@ -70,11 +70,11 @@ class LaneStep:
         """See `runtime.ports.Lane`. While a backlog lasts, the next rows are sealed as these are sent."""
         ahead, self._ahead = self._ahead, None
         policy = self._in_force()
-        if ahead is not None and ahead[:2] == (after, policy):
+        if ahead is not None and ahead[:2] == (after, policy) and self.fenced is None:
             waiting = ahead[2]
         else:
             waiting = self._submit(policy, after, rows_max)
-        self.row, rows, used = await waiting
+        _, rows, used = await waiting
         policy.known |= used
         if len(rows) == SEAL_ROWS_MAX:
             following = rows[-1].seq
@@ -84,8 +84,13 @@ class LaneStep:
     def _submit(self, policy: PolicyInForce, after: int, rows_max: int) -> asyncio.Future[Taken]:
         change = partial(self._take, policy=policy, after=after, rows_max=min(rows_max, SEAL_ROWS_MAX))
         future = self._journal.writer.submit(change)
-        future.add_done_callback(_look_at)  # rows that nobody comes for stay sealed and are read again later
+        future.add_done_callback(self._look_at)  # rows that nobody comes for stay sealed and are read again later
         return future
+
+    def _look_at(self, future: asyncio.Future[Taken]) -> None:
+        """In the order of commits: what translation has added since must not be forgotten for older positions."""
+        if not future.cancelled() and future.exception() is None:
+            self.row = future.result()[0]
 
     def _take(self, connection: Connection, policy: PolicyInForce, after: int, rows_max: int) -> Taken:
         lane = lanes.get(connection, self._id)
@@ -250,11 +255,6 @@ class LaneStep:
             self.fenced = None
             self._alert.unfenced(self.name)
             self._signal.notify()
-
-
-def _look_at(future: asyncio.Future[Taken]) -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 class LaneAlert:

@@ -23,6 +23,7 @@ from runtime.pipeline.translate import Tally, Translation, write_tally
 
 FACTS_MAX = 200
 """Facts replayed by one change."""
+_GONE = "what it became is safe at the hub and no longer kept here"
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class Change(Struct, frozen=True, kw_only=True):
     source: str
     type: str
     result: str
-    """new, same, differs, ignored, letter, or gone (its neighbours are no longer in the journal)."""
+    """new, same, differs, ignored, letter (or waiting for one), or gone (no longer in the journal)."""
     reason: str = ""
 
 
@@ -102,6 +103,9 @@ class Replay:
         except Untranslatable as error:
             self._translation.write_letter(connection, envelope, error)
             return Retry(id=number, result="letter", reason=str(error))
+        first = self._translation.waits_for(connection, envelope, outputs, behind=number)
+        if first is not None:
+            return Retry(id=number, result="letter", reason=f"letter {first} came first and holds its key")
         # The fact is pending again for a moment, then settled like any other, only late.
         books.move(connection, dead_lettered=-1, pending=1)
         tally = Tally()
@@ -146,14 +150,21 @@ class Replay:
         self, connection: Connection, source: str, after: int, last: int, dry_run: bool
     ) -> tuple[int, list[Change]]:
         translated = connection.execute("SELECT translated FROM books").fetchone()[0]
-        envelopes = intake.facts_after(connection, self._journal.names, after, FACTS_MAX)
+        names = self._journal.names
+        source_id = names.id(connection, "source", source)
+        facts = intake.positions_after(connection, after, FACTS_MAX)
         changes: list[Change] = []
-        for envelope in envelopes:
-            if envelope.intake_seq > min(last, translated):
+        for seq, epoch, of_source in facts:
+            if seq > min(last, translated):
                 return last, changes
-            if envelope.source == source:
+            if of_source != source_id:
+                continue
+            envelope = intake.fact(connection, names, seq)
+            if envelope is None:
+                changes.append(Change(origin=f"{epoch}.{seq}.0", source=source, type="", result="gone", reason=_GONE))
+            else:
                 changes += self._replay_fact(connection, envelope, dry_run)
-        return (envelopes[-1].intake_seq if envelopes else last), changes
+        return (facts[-1][0] if facts else last), changes
 
     def _replay_fact(self, connection: Connection, envelope: Envelope, dry_run: bool) -> list[Change]:
         seq = envelope.intake_seq
@@ -163,7 +174,7 @@ class Replay:
         if behind is not None:
             return [_change(envelope, 0, "", "letter", f"it waits behind letter {behind} and goes on with it")]
         if seq <= meta.number(connection, "pruned_intake"):
-            return [_change(envelope, 0, "", "gone", "what it became is safe at the hub and no longer kept here")]
+            return [_change(envelope, 0, "", "gone", _GONE)]
         try:
             outputs = self._translation.outcome(envelope)
         except Untranslatable as error:

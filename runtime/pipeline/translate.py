@@ -93,7 +93,6 @@ class Translation:
 
         `behind`: the letter that this fact has waited for and waits for no longer.
         """
-        rules = self._sources.get(envelope.source)
         try:
             outputs = self.outcome(envelope)
         except Untranslatable as error:
@@ -101,11 +100,11 @@ class Translation:
             tally.pending -= 1
             tally.dead_lettered += 1
             return []
-        if rules is not None and rules.park:
-            waits_for = self._waits_for(connection, envelope, outputs, behind)
-            if waits_for is not None:
-                letters.park(connection, envelope.intake_seq, waits_for)
-                return []
+        waits_for = self.waits_for(connection, envelope, outputs, behind=behind)
+        if waits_for is not None:
+            source_id = self._journal.names.id(connection, "source", envelope.source)
+            letters.park(connection, envelope.intake_seq, source_id, _keys(outputs), waits_for)
+            return []
         return self.settle(connection, envelope, outputs, tally, late=False)
 
     def write_letter(self, connection: Connection, envelope: Envelope, error: Untranslatable) -> None:
@@ -125,12 +124,15 @@ class Translation:
             park_key=park_key,
         )
 
-    def _waits_for(
-        self, connection: Connection, envelope: Envelope, outputs: Sequence[Event | Ignored], behind: int
+    def waits_for(
+        self, connection: Connection, envelope: Envelope, outputs: Sequence[Event | Ignored], *, behind: int
     ) -> int | None:
+        """The letter that this fact must wait for; None when it may go, as it always may if its source does not park."""
+        rules = self._sources.get(envelope.source)
+        if rules is None or not rules.park:
+            return None
         source_id = self._journal.names.id(connection, "source", envelope.source)
-        keys = sorted({o.partition_key for o in outputs if isinstance(o, Event)})
-        return letters.holding(connection, source_id, keys, envelope.intake_seq, behind=behind)
+        return letters.holding(connection, source_id, _keys(outputs), envelope.intake_seq, behind=behind)
 
     def settle(
         self,
@@ -199,6 +201,10 @@ class Translation:
             traceparent=envelope.traceparent,
             body=_encode(event.data),
         )
+
+
+def _keys(outputs: Sequence[Event | Ignored]) -> list[str]:
+    return sorted({output.partition_key for output in outputs if isinstance(output, Event)})
 
 
 def _once_hash(once_key: str) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Seque
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from runtime import clock
 from runtime.canonical.registry import TYPES
 from runtime.canonical.stock import StockAdjusted, StockSnapshot
-from runtime.clearance import Policy, Rule, compile_policy
+from runtime.clearance import Clearance, Policy, Rule, compile_policy
 from runtime.clearance.actions import Action
 from runtime.clearance.policy import make_policy
 from runtime.config.assemble import Configuration
@@ -142,11 +143,16 @@ def configure(
         sources=sources,
         router=Router((Route(when=Condition(key="b*"), lane="bulk"),), {"wms": "realtime", "carrier": "realtime"}),
         policy=policy,
-        clearance=compile_policy(policy, today=date(2026, 1, 2)),
+        clearance=_clearance(policy),
         hub=nothing,
         hub_settings=None,
         warnings=[],
     )
+
+
+@cache
+def _clearance(policy: Policy) -> Clearance:
+    return compile_policy(policy, today=date(2026, 1, 2))
 
 
 class _Configured(msgspec.Struct, frozen=True):
@@ -211,11 +217,14 @@ class InlineStore(Store):
     """The store's connection in the calling thread; same file, same settings, same lock."""
 
     connection: sqlite3.Connection | None = None
+    durable = True
 
     async def open(self) -> None:
         self._lock = _take_lock(self.path.with_suffix(".lock"))
         self.connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=256)
         _configure(self.connection)
+        if not self.durable:
+            self.connection.execute("PRAGMA synchronous=OFF")
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         assert self.connection is not None, "the journal is closed"
@@ -276,15 +285,18 @@ class InlineWriter(Writer):
 class Bench:
     """A kernel on one thread. `restart` is what a kill leaves behind: nothing was said goodbye to."""
 
-    def __init__(self, configuration: Configuration, *, after_commit: Any = None) -> None:
+    def __init__(self, configuration: Configuration, *, after_commit: Any = None, durable: bool = True) -> None:
+        """`durable=False` saves the flushes where no power is cut."""
         self.configuration = configuration
         self.after_commit = after_commit
+        self.durable = durable
         self.open()
 
     def open(self) -> None:
         model = self.configuration.model
         self.journal = Journal(self.configuration.data_dir)
         self.store = self.journal.store = InlineStore(self.journal.path)
+        self.store.durable = self.durable
         writer = self.journal.writer = InlineWriter(self.store)
         names = {"source": list(self.configuration.sources), "type": list(TYPES)}
         drive(self.journal.open(model.region, model.environment, list(model.lanes), names))
