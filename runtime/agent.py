@@ -120,7 +120,8 @@ class Agent:
                 await _until_translated(kernel)
                 forward.cancel_scope.cancel()
             await self._last_checkpoint(kernel)
-            await link.close()  # what is on the wire is answered first, within flush_seconds_max
+            with anyio.move_on_after(STOP_SECONDS_MAX - 3.0):  # the rest of the time went to requests and commits
+                await link.close()  # what is on the wire is answered first
             shipping.cancel_scope.cancel()
             kept.cancel_scope.cancel()
         self.log.info("stopped")

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from runtime import clock
-from runtime.errors import StorageFailed
+from runtime.errors import StorageFailed, StorageFull
 from runtime.policy.retry import Backoff, wait_seconds
 
 HEALTHY_SECONDS = 60.0
@@ -29,9 +29,12 @@ async def supervise(name: str, task: Callable[[], Awaitable[Any]], failed: Calla
             await task()
         except StorageFailed:
             raise
+        except StorageFull as error:
+            failed(name, error)
+            started = clock.monotonic() - HEALTHY_SECONDS  # a full disk resumes at once, however long it was full
         except Exception as error:  # noqa: BLE001 - one broken edge must not end the others
             failed(name, error)
         else:
             return
-        attempt = 1 if clock.monotonic() - started > HEALTHY_SECONDS else attempt + 1
+        attempt = 1 if clock.monotonic() - started >= HEALTHY_SECONDS else attempt + 1
         await anyio.sleep(wait_seconds(_BACKOFF, attempt, random.random()))  # noqa: S311 - spreads, protects nothing

@@ -175,6 +175,8 @@ class Adoption:
             "INSERT OR REPLACE INTO elsewhere (intake_seq, output, epoch, kind, proof) VALUES (?, ?, ?, ?, ?)",
             [(f.intake_seq, f.output, f.epoch, f.kind, f.proof) for f in position.found],
         )
+        if outbox.acknowledge(connection, lane.id, position.common):
+            lane = lanes.get(connection, lane.id)
         span = (lane.row_id(position.common), lane.row_id(lane.sealed))
         count, first_event, released, withheld = connection.execute(
             """SELECT count(*), min(nullif(event, 0)),

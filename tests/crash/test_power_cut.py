@@ -116,7 +116,9 @@ def test_the_recording_holds_flushes_of_both_files_and_resets_of_the_log(
     _, _, steps = recording
     kinds = {(step.kind, step.name) for step in steps}
     assert {("sync", "journal.db"), ("sync", "journal.db-wal")} <= kinds
-    assert sum(step == Step("write", "journal.db-wal", 0, step.content) for step in steps) > 2, "the log never restarted"
+    assert sum(step == Step("write", "journal.db-wal", 0, step.content) for step in steps) > 2, (
+        "the log never restarted"
+    )
 
 
 @pytest.mark.parametrize("keeps", [0.0, 0.5, 1.0], ids=["all lost", "torn", "all kept"])

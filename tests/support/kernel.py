@@ -52,7 +52,7 @@ MOMENT = "2026-01-02T03:04:05+00:00"
 class StockTranslator:
     """`{"sku": …, "on_hand": …}` → stock.snapshot.
 
-    Optional keys: `copies` (several outputs), `withhold` (a type that no rule releases), `once` (told once),
+    Optional keys: `copies` (several outputs), `also` (one more, of another sku), `withhold` (a type that no rule releases), `once` (told once),
     `ignore` (a reason). What `refuses` names is untranslatable until the test takes it out again.
     """
 
@@ -85,7 +85,8 @@ class StockTranslator:
         if "ignore" in said:
             return [Ignored(reason=said["ignore"])]
         copies = said.get("copies", self.copies)
-        return [self._event(said, sku, on_hand + self.added, output) for output in range(copies)]
+        skus = [sku] * copies + ([str(said["also"])] if "also" in said else [])
+        return [self._event(said, key, on_hand + self.added, output) for output, key in enumerate(skus)]
 
     @staticmethod
     def _event(said: dict[str, Any], sku: str, on_hand: Decimal, output: int) -> Event:
@@ -364,6 +365,7 @@ def messages(draw: st.DrawFn) -> Message:
             st.just({}),
             st.just({"withhold": True}),
             st.fixed_dictionaries({"copies": st.integers(0, 3)}),
+            st.fixed_dictionaries({"also": SKUS}),
             st.fixed_dictionaries({"once": st.sampled_from(["x", "y"])}),
             st.just({"ignore": "nothing new"}),
         )

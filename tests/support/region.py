@@ -85,7 +85,14 @@ class Region:
         self.configure(hub, **options)
 
     def configure(
-        self, hub: str, *, environment: str = "test", manage: bool = True, on_letter: str = "pass", more: str = ""
+        self,
+        hub: str,
+        *,
+        environment: str = "test",
+        manage: bool = True,
+        on_letter: str = "pass",
+        hub_more: str = "",
+        more: str = "",
     ) -> None:
         """Write entrepot.toml."""
         self.config.write_text(
@@ -98,6 +105,7 @@ data_dir = "state"
 servers = ["{hub}"]
 manage_streams = {str(manage).lower()}
 audit_seconds = 1.0
+{hub_more}
 [gateway]
 listen = "127.0.0.1:{self.port}"
 [residency]

@@ -1,4 +1,4 @@
-"""Promises 2 and 3 on a real agent and a real hub: order per key around a letter, and through faults at random moments."""
+"""Promises 1, 2 and 3 on a real agent and a real hub: a silent hub, order around a letter, faults at random moments."""
 
 from __future__ import annotations
 
@@ -48,6 +48,20 @@ async def test_promise_2_only_what_was_a_letter_comes_late_and_says_so(hub: Nats
 
 async def _count(hub: NatsServer, count: int) -> bool:
     return len(await stored(hub.url)) >= count
+
+
+async def test_promise_1_a_stop_does_not_wait_for_a_hub_that_is_silent(hub: NatsServer, tmp_path: Path) -> None:
+    region = Region(tmp_path / "region", hub.url, hub_more="flush_seconds_max = 2")
+    async with region:
+        await region.persist([fact(n) for n in range(20)])
+        await region.settled()
+        hub.freeze()
+        await region.persist([fact(100 + n) for n in range(60)])
+        assert await region.stop() == 0
+        hub.thaw()
+        await region.start()
+        await region.settled()
+        assert origins(await stored(hub.url)) == expected(region.receipts)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

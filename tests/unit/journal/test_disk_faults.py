@@ -100,7 +100,13 @@ def scenario(bench: Bench) -> list[tuple[int, str]]:
         (receipt,) = bench.accept(message("A", number, key=f"k{number}"))
         told.append((receipt.seq, f"k{number}"))
 
-    steps: list[Callable[[], object]] = [partial(send, 1), partial(send, 2), bench.translate, bench.ship, partial(send, 3)]
+    steps: list[Callable[[], object]] = [
+        partial(send, 1),
+        partial(send, 2),
+        bench.translate,
+        bench.ship,
+        partial(send, 3),
+    ]
     for step in steps:
         try:
             step()

@@ -136,7 +136,7 @@ def test_a_position_is_a_number_an_instant_or_the_end(bench: Bench, monkeypatch:
         monkeypatch.setattr(support.clock, "now_us", lambda at=second: at * 1_000_000)
         bench.accept(message())
     at = lambda text, **end: intake.position(bench.connection, text, **end)  # noqa: E731
-    assert (at(None), at(3), at("3"), at(99)) == (4, 3, 3, 4)
+    assert (at(None), at(3), at("3"), at(99)) == (4, 3, 3, 5)
     assert (at("1970-01-01T00:00:20Z"), at("1970-01-01T00:00:20Z", end=True)) == (2, 3)
     assert (at("1970-01-01T00:00:05+00:00"), at("1970-01-01T00:00:31Z", end=True)) == (1, 4)
     for wrong in ("yesterday", "1970-01-01T00:00:20"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime import record
+from runtime.envelope import Message
 from runtime.errors import Permanent
 from runtime.journal import books, letters
 from runtime.pipeline import replay as replay_module
@@ -89,8 +90,8 @@ def test_another_source_does_not_wait(bench: Bench, translator: StockTranslator)
 
 
 def test_a_letter_without_a_key_holds_up_its_whole_source(bench: Bench) -> None:
-    bench.accept(message("A")._replace() if False else message("A"))
-    bench.accept(replace_body(b"rubbish"))
+    bench.accept(message("A"))
+    bench.accept(Message(body=b"rubbish"))
     bench.accept(message("A", 2), message("B", 3))
     bench.translate()
     assert left(bench) == [(1, False)]
@@ -100,25 +101,20 @@ def test_a_letter_without_a_key_holds_up_its_whole_source(bench: Bench) -> None:
     assert figures(bench) == (4, 1, 0)
 
 
-def replace_body(raw: bytes) -> object:
-    from runtime.envelope import Message
-
-    return Message(body=raw)
-
-
-def test_behind_several_letters_of_one_key_order_is_kept_whichever_is_retried_first(
-    bench: Bench, translator: StockTranslator
-) -> None:
+def test_of_several_letters_of_one_key_the_oldest_goes_first(bench: Bench, translator: StockTranslator) -> None:
     translator.refuses.add("A")
     bench.accept(message("A", 1), message("A", 2))
     bench.translate()
     translator.refuses.clear()
     bench.accept(message("A", 3))
     bench.translate()
-    assert drive(bench.kernel.replay.retry(2)).successors == 0, "the older letter still holds the key"
-    assert left(bench) == [(2, True)]
-    assert drive(bench.kernel.replay.retry(1)).successors == 1
-    assert left(bench) == [(1, True), (3, False)]
+    refused = drive(bench.kernel.replay.retry(2))
+    assert (refused.result, refused.successors) == ("letter", 0)
+    assert "letter 1 came first" in refused.reason
+    assert left(bench) == []
+    for number, fact in ((1, 1), (2, 2)):
+        assert drive(bench.kernel.replay.retry(number)).result == "translated"
+        assert left(bench)[0] == (fact, True)
     assert figures(bench) == (3, 0, 0)
 
 
