@@ -20,6 +20,7 @@ from runtime.errors import ConfigError
 from runtime.gateway.settings import SourceLimits, is_loopback
 from runtime.mapping import load as load_mapping
 from runtime.nearest import nearest
+from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
 from runtime.ports import Adapter, Hub, Translator
@@ -149,7 +150,7 @@ class _Assembly:
         if (shared.mapping is None) == (shared.translator is None):
             raise ConfigError(f'{self.where}: {at} needs either mapping = "…" or translator = "…", one of the two')
         if shared.translator is not None:
-            return plugins.translator(shared.translator, where=f"{self.where}: {at}.translator")
+            return Guarded(plugins.translator(shared.translator, where=f"{self.where}: {at}.translator"))
         return self.mapping(str(shared.mapping))
 
     def mapping(self, relative: str) -> Translator:

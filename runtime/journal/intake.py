@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b, sha256
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from runtime import clock
 from runtime.envelope import Envelope, Message
@@ -22,8 +24,11 @@ _BODY = "bodies (seq, key_id, body)"
 _FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE key_hash"
 NOT_ENCRYPTED = 0
 """Key id of a payload that is stored as it is."""
+UNKNOWN_TYPE = "application/octet-stream"
 KEYS_MAX = 64
 """Keys looked for by one statement."""
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+"""W3C trace context level 1."""
 _FACTS = """
 SELECT i.seq, i.epoch, i.source, i.key, i.content_type, i.received_us, i.correlation,
        i.traceparent, b.body
@@ -49,8 +54,16 @@ class Accepted(Struct, frozen=True):
 
 
 def prepare(source: str, message: Message) -> Prepared:
-    """Digest and key hash of a message; pure."""
+    """Digest and key hash of a message; pure. What an adapter says beside the body never fails or leaks: it is mended.
+
+    A broken `traceparent` would stand in a header at the hub as it is, and text that is no text would fail the commit
+    of everybody who waits for it.
+    """
     digest = sha256(message.body).digest()
+    if message.traceparent is not None and not _TRACEPARENT(message.traceparent):
+        message = replace(message, traceparent=None)
+    if not message.content_type.isascii():
+        message = replace(message, content_type=UNKNOWN_TYPE)
     if message.key is None:
         return Prepared(message, digest, None)
     return Prepared(message, digest, key_hash(source, message.key))

@@ -12,6 +12,7 @@ from tests.tidy import tree
 REQUIRED = (
     "README.md", "CHANGELOG.md", "LICENSE", "docs/decisions/0001-plain-top-level-packages.md", "docs/architecture.md",
     "docs/operations.md", "docs/record-format.md", "docs/settings.md", "docs/mappings.md",
+    "docs/benchmarks.md", "tests/README.md",
 )  # fmt: skip
 PROMISES = (
     "Acceptance", "Order", "To the hub exactly once", "Effects", "Nothing silent",

@@ -159,3 +159,10 @@ async def test_many_callers_at_once_with_one_key_make_one_fact(tmp_path: Path) -
     assert (account.facts, account.duplicates) == (1, 39)
     assert sum(not receipt.duplicate for receipt in receipts) == 1
     assert len({(r.intake_seq, r.sha256, r.committed_at) for r in receipts}) == 1
+
+
+@pytest.mark.parametrize("trace", ["00-" + "a" * 32, f"00-{'a' * 32}-{'b' * 16}-01\nentrepot-late:true", "\ud800"])
+def test_what_is_said_beside_the_body_is_mended_and_never_fails_the_call(trace: str, bench: Bench) -> None:
+    (receipt,) = bench.accept(Message(body=b"{}", content_type="text/\ud800", traceparent=trace))
+    kept = bench.rows("SELECT content_type, traceparent FROM intake WHERE seq = ?", receipt.seq)
+    assert kept == [("application/octet-stream", None)]

@@ -84,10 +84,12 @@ def test_keys_are_forgotten_only_after_their_own_age(bench: Bench) -> None:
 @pytest.mark.parametrize("years", [-10, 10])
 def test_a_jump_of_the_wall_clock_ages_nothing(bench: Bench, years: int, monkeypatch: pytest.MonkeyPatch) -> None:
     send(bench, 2)
+    age(bench, MARK_SECONDS)
     now = support.clock.now_us()
     monkeypatch.setattr(support.clock, "now_us", lambda: now + years * 365 * 24 * HOUR * 1_000_000)
     age(bench, MARK_SECONDS)
     assert prune(bench) == 0
+    assert bench.value("SELECT value FROM meta WHERE name = 'age_seconds'") == 2 * MARK_SECONDS
     (again,) = bench.accept(message("A", 1, key="k1"))
     assert again.duplicate
     bench.restart()
