@@ -6,6 +6,8 @@ so that thousands of steps fit into a second.
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import msgspec
@@ -348,6 +351,15 @@ class Bench:
     def take(self, lane: str = "realtime", *, after: int | None = None, rows_max: int = 256) -> Sequence[Sealed]:
         step = self.kernel.lanes[lane]
         return drive(step.take(drive(step.head()).sealed if after is None else after, rows_max))
+
+
+@cache
+def newborn() -> Path:
+    """The state of a region that was opened once: copying it is cheaper than its birth. Gone with the process."""
+    directory = Path(mkdtemp(prefix="entrepot-newborn-"))
+    atexit.register(shutil.rmtree, directory)
+    Bench(configure(directory), durable=False).close()
+    return directory / "state"
 
 
 # ---------------------------------------------------------------- messages by the dozen

@@ -7,7 +7,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -23,7 +23,7 @@ from runtime.journal.retention import Limits
 from runtime.pipeline import adopt
 from runtime.pipeline import translate as translate_module
 from runtime.ports import HubRecord
-from tests.support.kernel import SKUS, Bench, configure, drive, message
+from tests.support.kernel import SKUS, Bench, configure, drive, message, newborn
 
 LANES = ("realtime", "bulk")
 HOLD_SECONDS = translate_module.HOLD_SECONDS_MAX
@@ -50,14 +50,6 @@ class HubInMemory:
             yield found
 
 
-@cache
-def newborn() -> Path:
-    """A journal that was opened once; copying it is cheaper than its birth."""
-    directory = Path(mkdtemp(prefix="entrepot-newborn-"))
-    Bench(configure(directory)).close()
-    return directory / "state"
-
-
 class Timelines(RuleBasedStateMachine):
     """One hub; one journal, of which older copies come back."""
 
@@ -77,10 +69,13 @@ class Timelines(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         translate_module.HOLD_SECONDS_MAX = HOLD_SECONDS
-        if hasattr(self, "bench"):
-            self.settle_everything()
-            self.bench.close()
-        shutil.rmtree(self.directory)
+        try:
+            if hasattr(self, "bench"):
+                self.settle_everything()
+        finally:
+            if hasattr(self, "bench"):
+                self.bench.close()
+            shutil.rmtree(self.directory)
 
     # ------------------------------------------------------------ a working day
 

@@ -9,7 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -26,19 +26,11 @@ from runtime.errors import Permanent, Refused
 from runtime.journal import books, lanes, outbox, retention
 from runtime.journal.retention import Limits
 from runtime.pipeline import translate as translate_module
-from tests.support.kernel import SKUS, Bench, StockTranslator, configure, drive, messages
+from tests.support.kernel import SKUS, Bench, StockTranslator, configure, drive, messages, newborn
 
 LIMITS = Limits(refill_seconds=3_600, key_seconds=7_200)
 HOLD_SECONDS = translate_module.HOLD_SECONDS_MAX
 LANES = st.sampled_from(["realtime", "bulk"])
-
-
-@cache
-def newborn() -> Path:
-    """A journal that was opened once; copying it is cheaper than its birth."""
-    directory = Path(mkdtemp(prefix="entrepot-newborn-"))
-    Bench(configure(directory)).close()
-    return directory / "state"
 
 
 class KernelModel(RuleBasedStateMachine):
@@ -65,10 +57,13 @@ class KernelModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         translate_module.HOLD_SECONDS_MAX = HOLD_SECONDS
-        if hasattr(self, "bench"):
-            self.drain_everything()
-            self.bench.close()
-        shutil.rmtree(self.directory)
+        try:
+            if hasattr(self, "bench"):
+                self.drain_everything()
+        finally:
+            if hasattr(self, "bench"):
+                self.bench.close()
+            shutil.rmtree(self.directory)
 
     # ------------------------------------------------------------ what senders do
 
