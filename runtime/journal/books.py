@@ -25,6 +25,7 @@ class Books(Struct, frozen=True, kw_only=True):
     duplicates: int
     facts: int
     translated: int
+    keyed: int
 
     @property
     def balanced(self) -> bool:

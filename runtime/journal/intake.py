@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import blake2b, sha256
+from hashlib import sha256
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,17 +16,16 @@ from runtime import clock
 from runtime.envelope import Envelope, Message
 from runtime.errors import Permanent, Refused
 from runtime.journal import books, rows
+from runtime.journal.keys import FIND_MAX, Keys, key_hash
 from runtime.journal.names import Names
 
 _FACT = """intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
 correlation, traceparent)"""
 _BODY = "bodies (seq, key_id, body)"
-_FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE key_hash"
+_FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE seq"
 NOT_ENCRYPTED = 0
 """Key id of a payload that is stored as it is."""
 UNKNOWN_TYPE = "application/octet-stream"
-KEYS_MAX = 64
-"""Keys looked for by one statement."""
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 """W3C trace context level 1."""
 _FACTS = """
@@ -69,11 +68,6 @@ def prepare(source: str, message: Message) -> Prepared:
     return Prepared(message, digest, key_hash(source, message.key))
 
 
-def key_hash(source: str, key: str) -> int:
-    """Signed 64-bit number that narrows the search for a key; a collision costs one comparison."""
-    return int.from_bytes(blake2b(f"{source}\0{key}".encode(), digest_size=8).digest(), "big", signed=True)
-
-
 class Call(Struct, frozen=True):
     """Messages that one caller hands over together: all of them are accepted, or none."""
 
@@ -83,12 +77,14 @@ class Call(Struct, frozen=True):
     batch: Sequence[Prepared]
 
 
-def accept(connection: sqlite3.Connection, names: Names, calls: Sequence[Call]) -> list[list[Accepted] | Refused]:
+def accept(
+    connection: sqlite3.Connection, names: Names, keys: Keys, calls: Sequence[Call]
+) -> list[list[Accepted] | Refused]:
     """Append new facts and find the ones already known; one outcome a call, in order.
 
     `Refused` (a key with another body) refuses its own call only and leaves nothing of it behind.
     """
-    intake = _Intake(connection, names, calls)
+    intake = _Intake(connection, names, keys, calls)
     outcomes = [intake.take(call) for call in calls]
     intake.write()
     return outcomes
@@ -97,11 +93,13 @@ def accept(connection: sqlite3.Connection, names: Names, calls: Sequence[Call]) 
 class _Intake:
     """The facts of one change, gathered so that each table is written once."""
 
-    def __init__(self, connection: sqlite3.Connection, names: Names, calls: Sequence[Call]) -> None:
+    def __init__(self, connection: sqlite3.Connection, names: Names, keys: Keys, calls: Sequence[Call]) -> None:
         self._connection = connection
-        self._known = _known(connection, [i.key_hash for c in calls for i in c.batch if i.key_hash is not None])
         self._names = names
+        self._keys = keys
         self._first = self._seq = connection.execute("SELECT facts FROM books").fetchone()[0]
+        keys.mirror(connection, self._first)
+        self._known = _known(connection, keys, [i.key_hash for c in calls for i in c.batch if i.key_hash is not None])
         self._now = clock.now_us()
         self._facts: list[tuple[object, ...]] = []
         self._bodies: list[tuple[int, int, bytes]] = []
@@ -140,6 +138,7 @@ class _Intake:
             + (self._now, os.urandom(16), message.traceparent)
         )
         self._bodies.append((self._seq, NOT_ENCRYPTED, message.body))
+        self._keys.add(self._seq, item.key_hash)
         return accepted
 
     def write(self) -> None:
@@ -147,15 +146,16 @@ class _Intake:
         rows.insert(self._connection, _BODY, 3, self._bodies)
         count = self._seq - self._first
         books.move(self._connection, accepted=count, pending=count, facts=count, duplicates=self._duplicates)
+        self._keys.file(self._connection, count)
 
 
-def _known(connection: sqlite3.Connection, hashes: Sequence[int]) -> dict[tuple[int, str], Accepted]:
+def _known(connection: sqlite3.Connection, keys: Keys, hashes: Sequence[int]) -> dict[tuple[int, str], Accepted]:
     """Facts whose key has one of these hashes, by (source id, key): the hash narrows, the key decides."""
     found: dict[tuple[int, str], Accepted] = {}
-    for start in range(0, len(hashes), KEYS_MAX):
-        some = hashes[start : start + KEYS_MAX]
-        marks = ", ".join("?" * len(some))
-        for seq, epoch, digest, committed_us, source, key in connection.execute(f"{_FIND} IN ({marks})", some):
+    seqs = keys.find(connection, hashes)
+    for start in range(0, len(seqs), FIND_MAX):
+        some = seqs[start : start + FIND_MAX]
+        for seq, epoch, digest, committed_us, source, key in connection.execute(rows.within(_FIND, len(some)), some):
             found[source, key] = Accepted(seq, epoch, digest, committed_us, True)
     return found
 
@@ -168,9 +168,10 @@ def _conflict(source: str, found: Accepted | None) -> Refused:
     )
 
 
-def lookup(connection: sqlite3.Connection, names: Names, source: str, key: str) -> Accepted | None:
+def lookup(connection: sqlite3.Connection, names: Names, keys: Keys, source: str, key: str) -> Accepted | None:
     """The receipt of an idempotency key, or None."""
-    return _known(connection, [key_hash(source, key)]).get((names.id(connection, "source", source), key))
+    keys.mirror(connection, connection.execute("SELECT facts FROM books").fetchone()[0])
+    return _known(connection, keys, [key_hash(source, key)]).get((names.id(connection, "source", source), key))
 
 
 def facts_after(connection: sqlite3.Connection, names: Names, seq: int, rows_max: int) -> list[Envelope]:

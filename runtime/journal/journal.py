@@ -13,6 +13,7 @@ import anyio
 from runtime import clock
 from runtime.errors import StorageFailed, StorageFull
 from runtime.journal import lanes, meta
+from runtime.journal.keys import Keys
 from runtime.journal.lanes import LaneRow
 from runtime.journal.migrate import migrate
 from runtime.journal.names import Names
@@ -32,6 +33,7 @@ class Journal:
         self.store = Store(self.path)
         self.writer = Writer(self.store, observe)
         self.names = Names()
+        self.keys = Keys()
         self.region = ""
         self.epoch = 1
         self.lanes: dict[str, LaneRow] = {}

@@ -11,7 +11,7 @@ from bisect import bisect_left
 import msgspec
 from msgspec import Struct
 
-from runtime.journal import lanes, meta, outbox
+from runtime.journal import keys, lanes, meta, outbox
 from runtime.journal.lanes import LaneRow
 
 SLICE_ROWS_MAX = 500
@@ -133,12 +133,14 @@ def _prune_bodies(connection: sqlite3.Connection, through: int) -> int:
 
 def _prune_keys(connection: sqlite3.Connection, through: int) -> int:
     """Forget receipts after `key_days`; a fact whose body is still needed keeps its row."""
-    return connection.execute(
-        """DELETE FROM intake WHERE seq IN (
-               SELECT i.seq FROM intake i WHERE i.seq <= ? AND NOT EXISTS (SELECT 1 FROM bodies b WHERE b.seq = i.seq)
-               ORDER BY i.seq LIMIT ?)""",
+    gone = connection.execute(
+        """SELECT i.seq FROM intake i WHERE i.seq <= ? AND NOT EXISTS (SELECT 1 FROM bodies b WHERE b.seq = i.seq)
+           ORDER BY i.seq LIMIT ?""",
         (through, SLICE_ROWS_MAX),
-    ).rowcount
+    ).fetchall()
+    keys.forget(connection, [seq for (seq,) in gone])
+    connection.executemany("DELETE FROM intake WHERE seq = ?", gone)
+    return len(gone)
 
 
 def refill_horizon_seconds(connection: sqlite3.Connection, lane: LaneRow) -> int:

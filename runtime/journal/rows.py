@@ -24,6 +24,12 @@ def insert(connection: sqlite3.Connection, into: str, columns: int, rows: Sequen
 
 
 @cache
+def within(head: str, count: int) -> str:
+    """`{head} IN (?, …)` for so many values."""
+    return f"{head} IN ({', '.join('?' * count)})"
+
+
+@cache
 def _statement(into: str, columns: int, count: int) -> str:
     row = f"({', '.join('?' * columns)})"
     return f"INSERT INTO {into} VALUES {', '.join([row] * count)}"

@@ -28,7 +28,13 @@ CREATE TABLE intake (
     correlation  BLOB NOT NULL,
     traceparent  TEXT
 ) STRICT;
-CREATE INDEX intake_by_key ON intake (key_hash) WHERE key_hash IS NOT NULL;
+
+-- The facts of each key, up to books.keyed; the keys of later facts are found in memory.
+CREATE TABLE keys (
+    hash INTEGER NOT NULL,
+    seq  INTEGER NOT NULL,
+    PRIMARY KEY (hash, seq)
+) STRICT, WITHOUT ROWID;
 
 -- Bodies live apart: they may go when everything they led to is safe at the hub; the promise above stays.
 CREATE TABLE bodies (
@@ -163,7 +169,8 @@ CREATE TABLE books (
     pending       INTEGER NOT NULL DEFAULT 0,
     duplicates    INTEGER NOT NULL DEFAULT 0,
     facts         INTEGER NOT NULL DEFAULT 0,  -- last intake sequence
-    translated    INTEGER NOT NULL DEFAULT 0   -- cursor of translation
+    translated    INTEGER NOT NULL DEFAULT 0,  -- cursor of translation
+    keyed         INTEGER NOT NULL DEFAULT 0   -- cursor of the table of keys
 ) STRICT;
 INSERT INTO books (id) VALUES (1);
 

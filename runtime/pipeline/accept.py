@@ -66,7 +66,7 @@ class Acceptance:
             while self._waiting and rows < ROWS_MAX:
                 taken.append(self._waiting.popleft())
                 rows += len(taken[-1][0].batch)
-        return intake.accept(connection, self._journal.names, [call for call, _ in taken])
+        return intake.accept(connection, self._journal.names, self._journal.keys, [call for call, _ in taken])
 
     def _settle(self, taken: list[Waiting], committed: asyncio.Future[list[list[Accepted] | Refused]]) -> None:
         error = committed.exception()

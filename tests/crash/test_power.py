@@ -52,7 +52,9 @@ def test_every_receipt_told_before_the_cut_is_there(
         assert bench.value("PRAGMA integrity_check") == "ok"
         for told in receipts:
             if told.wal_bytes <= length:
-                found = intake.lookup(bench.connection, bench.journal.names, "wms", f"k{told.number}")
+                found = intake.lookup(
+                    bench.connection, bench.journal.names, bench.journal.keys, "wms", f"k{told.number}"
+                )
                 assert found is not None, f"cut at {length}: receipt {told} is gone"
                 assert (found.seq, found.digest.hex()) == (told.seq, told.sha256)
                 kept = bench.value("SELECT body FROM bodies WHERE seq = ?", told.seq)
@@ -65,5 +67,8 @@ def test_a_cut_before_the_flush_is_seen_by_this_test(killed: tuple[Path, list[ru
     """The measure itself: one byte less than was flushed, and the last receipt is gone."""
     origin, receipts = killed
     bench = cut(origin, tmp_path / "short", receipts[-1].wal_bytes - 1, b"")
-    assert intake.lookup(bench.connection, bench.journal.names, "wms", f"k{receipts[-1].number}") is None
+    assert (
+        intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "wms", f"k{receipts[-1].number}")
+        is None
+    )
     bench.close()

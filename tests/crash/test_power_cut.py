@@ -151,7 +151,7 @@ def check(directory: Path, promised: list[str]) -> None:
         for word, *about in map(str.split, promised):
             if word == "receipt":
                 seq, key, digest = about
-                known = intake.lookup(bench.connection, bench.journal.names, "wms", key)
+                known = intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "wms", key)
                 assert known is not None, f"receipt {seq} is lost"
                 assert (known.seq, known.digest.hex()) == (int(seq), digest)
             else:

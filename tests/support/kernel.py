@@ -36,6 +36,7 @@ from runtime.journal import intake
 from runtime.journal import writer as writer_module
 from runtime.journal.intake import Accepted, Call
 from runtime.journal.journal import Journal
+from runtime.journal.keys import Keys
 from runtime.journal.store import Store, _configure, _take_lock, describe
 from runtime.journal.writer import Writer
 from runtime.kernel import Kernel, open_kernel
@@ -299,6 +300,7 @@ class Bench:
     def open(self) -> None:
         model = self.configuration.model
         self.journal = Journal(self.configuration.data_dir)
+        self.journal.keys = Keys(run_keys=3, run_facts=9)  # so small that every test files some
         self.store = self.journal.store = InlineStore(self.journal.path)
         self.store.durable = self.durable
         writer = self.journal.writer = InlineWriter(self.store)
@@ -337,7 +339,8 @@ class Bench:
         """One call, in one change of its own. Raises `Refused`."""
         prepared = [intake.prepare(source, each) for each in messages]
         call = Call(source, self.journal.epoch, clock.now_us(), prepared)
-        (outcome,) = drive(self.journal.write(lambda connection: intake.accept(connection, self.journal.names, [call])))
+        names, keys = self.journal.names, self.journal.keys
+        (outcome,) = drive(self.journal.write(lambda connection: intake.accept(connection, names, keys, [call])))
         if isinstance(outcome, Refused):
             raise outcome
         return outcome

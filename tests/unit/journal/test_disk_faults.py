@@ -121,7 +121,7 @@ def check_and_finish(bench: Bench, told: list[tuple[int, str]]) -> None:
     """As after a restart: what was told is there, and the rest of the work gets done."""
     bench.restart()
     for seq, key in told:
-        found = intake.lookup(bench.connection, bench.journal.names, "wms", key)
+        found = intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "wms", key)
         assert found is not None, f"receipt {seq} is lost"
         assert found.seq == seq
     sent = [bench.accept(message("A", number, key=f"k{number}"))[0] for number in (1, 2, 3)]

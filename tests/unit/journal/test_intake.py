@@ -10,7 +10,7 @@ import pytest
 
 from runtime.envelope import Message, Receipt
 from runtime.errors import Permanent, Refused
-from runtime.journal import books, intake
+from runtime.journal import books, intake, keys
 from tests.support import kernel as support
 from tests.support.kernel import Bench, configure, message
 
@@ -27,7 +27,8 @@ def accept(bench: Bench, *calls: tuple[str, list[Message]]) -> list[object]:
     gathered = [
         intake.Call(source, 1, 1_000, [intake.prepare(source, each) for each in batch]) for source, batch in calls
     ]
-    return support.drive(bench.journal.write(lambda c: intake.accept(c, bench.journal.names, gathered)))  # type: ignore[return-value]
+    journal = bench.journal
+    return support.drive(journal.write(lambda c: intake.accept(c, journal.names, journal.keys, gathered)))  # type: ignore[return-value]
 
 
 def seqs(outcome: object) -> list[int]:
@@ -67,7 +68,7 @@ def test_a_key_with_another_body_refuses_its_own_call_and_leaves_nothing_of_it(b
     assert isinstance(refused, Refused)
     assert "intake 1" in str(refused)
     assert (seqs(before), seqs(after)) == ([2], [3])
-    assert intake.lookup(bench.connection, bench.journal.names, "wms", "lost") is None
+    assert intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "wms", "lost") is None
     assert books.read(bench.connection).facts == 3
     assert bench.value("SELECT count(*) FROM bodies") == 3
 
@@ -95,7 +96,7 @@ def test_a_key_belongs_to_its_source(bench: Bench) -> None:
     (ours,) = bench.accept(message("A", 1, key="k"), source="wms")
     (theirs,) = bench.accept(message("A", 2, key="k"), source="carrier")
     assert (ours.seq, theirs.seq, theirs.duplicate) == (1, 2, False)
-    found = intake.lookup(bench.connection, bench.journal.names, "carrier", "k")
+    found = intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "carrier", "k")
     assert found is not None
     assert found.seq == 2
 
@@ -120,7 +121,7 @@ def test_without_a_key_two_identical_messages_are_two_facts(bench: Bench) -> Non
 
 
 def test_more_keys_than_one_statement_looks_for_are_all_found(bench: Bench) -> None:
-    batch = [message("A", n, key=f"k{n}") for n in range(3 * intake.KEYS_MAX + 5)]
+    batch = [message("A", n, key=f"k{n}") for n in range(3 * keys.FIND_MAX + 5)]
     first = bench.accept(*batch)
     again = bench.accept(*batch)
     assert [item.seq for item in again] == [item.seq for item in first]
@@ -128,7 +129,7 @@ def test_more_keys_than_one_statement_looks_for_are_all_found(bench: Bench) -> N
 
 
 def test_a_receipt_that_does_not_exist_is_none(bench: Bench) -> None:
-    assert intake.lookup(bench.connection, bench.journal.names, "wms", "never sent") is None
+    assert intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "wms", "never sent") is None
 
 
 def test_a_position_is_a_number_an_instant_or_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

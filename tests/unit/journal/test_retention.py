@@ -251,4 +251,4 @@ def test_the_intake_of_a_forgotten_key_is_found_by_nobody(bench: Bench) -> None:
     send(bench, 1)
     age(bench, 4 * HOUR)
     prune(bench)
-    assert intake.lookup(bench.connection, bench.journal.names, "wms", "k1") is None
+    assert intake.lookup(bench.connection, bench.journal.names, bench.journal.keys, "wms", "k1") is None

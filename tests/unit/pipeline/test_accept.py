@@ -44,9 +44,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     plain = intake.accept
 
-    def counted(connection: sqlite3.Connection, names: object, gathered: list[intake.Call]) -> object:
+    def counted(connection: sqlite3.Connection, names: object, keys: object, gathered: list[intake.Call]) -> object:
         calls.append(len(gathered))
-        return plain(connection, names, gathered)  # type: ignore[arg-type]
+        return plain(connection, names, keys, gathered)  # type: ignore[arg-type]
 
     monkeypatch.setattr(intake, "accept", counted)
     return calls
