@@ -52,9 +52,10 @@ class Intake(Protocol):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """An HTTP request before parsing; header names are lower case."""
+    """An HTTP request before parsing. Ask for headers in lower case: the names are those of the sender."""
 
     headers: Mapping[str, str]
+    """`get` finds a name in any case."""
     body: bytes
     remote: str = ""
     path: str = ""

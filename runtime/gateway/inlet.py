@@ -106,8 +106,7 @@ class Inlet:
     def _admit(self, request: web.BaseRequest, body: bytes) -> None:
         """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate."""
         path, _, query = request.raw_path.partition("?")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = Request(headers=headers, body=body, remote=request.remote or "", path=path, query=query)
+        asked = Request(headers=request.headers, body=body, remote=request.remote or "", path=path, query=query)
         try:
             self._served.source.authenticate(asked)
         except Refused as error:

@@ -22,6 +22,8 @@ from runtime.signal import Signal
 ROWS_MAX = 1_000
 """Facts gathered into one change (a larger call goes alone): bounds how long a change holds the connection."""
 SATURATED = 0.7
+CALLERS_MANY = 8
+"""So many callers in one commit: more were waiting for it than a calm journal ever has."""
 PRESSURE_WEIGHT = 0.1
 """Weight of one commit in the moving average of how often somebody was waiting for the next."""
 
@@ -82,7 +84,7 @@ class Acceptance:
                 future.set_result(outcome)
         if error is not None and not taken:
             self._fail(error)
-        waiting = bool(self._waiting) or self._scheduled
+        waiting = bool(self._waiting) or self._scheduled or len(taken) >= CALLERS_MANY
         self._pressure += (waiting - self._pressure) * PRESSURE_WEIGHT
         if self._waiting and not self._scheduled:
             self._schedule()
