@@ -42,7 +42,8 @@ LOOK_SECONDS = 1.0
 YIELD_SECONDS = 0.2
 BEHIND_ROWS_MAX = 100_000
 """While senders saturate the journal, translation pauses between batches, until so many facts wait for it."""
-COLLECT_OBJECTS = 5_000
+COLLECT_OBJECTS = 20_000
+"""Containers made between two looks of the collector: hardly anything here forms a circle."""
 STOP_SECONDS_MAX = 10.0
 """7-faults: SIGTERM in a burst ends within 10 s."""
 
@@ -264,7 +265,7 @@ def _spare_the_collector() -> None:
     """What the start has made stays until the end: looking through it again and again costs a tenth of a request."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECT_OBJECTS, 20, 20)
+    gc.set_threshold(COLLECT_OBJECTS, 20, 50)
 
 
 async def _on_signal(stopping: anyio.Event) -> None:
