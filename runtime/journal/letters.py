@@ -51,25 +51,22 @@ def write(
     park_key: str | None,
 ) -> None:
     """Turn a fact into a letter; a second failure of the same fact counts an attempt and keeps the newest reason."""
-    connection.execute(
+    source_id = names.id(connection, "source", source)
+    (attempts,) = connection.execute(
         """INSERT INTO letters (intake_seq, source, state, reason, position, hint, mapping, attempts,
                                 created_us, last_us, park_key)
            VALUES (?, ?, 'open', ?, ?, ?, ?, 1, ?, ?, ?)
            ON CONFLICT (intake_seq) DO UPDATE SET
                reason = excluded.reason, position = excluded.position, hint = excluded.hint,
-               mapping = excluded.mapping, attempts = attempts + 1, last_us = excluded.last_us""",
-        (
-            seq,
-            names.id(connection, "source", source),
-            str(error),
-            error.position,
-            error.hint,
-            mapping,
-            now_us,
-            now_us,
-            park_key,
-        ),
-    )
+               mapping = excluded.mapping, attempts = attempts + 1, last_us = excluded.last_us
+           RETURNING attempts""",
+        (seq, source_id, str(error), error.position, error.hint, mapping, now_us, now_us, park_key),
+    ).fetchone()
+    if attempts == 1:
+        connection.execute(
+            "INSERT INTO letters_open (source, count) VALUES (?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
+            (source_id,),
+        )
 
 
 def get(connection: sqlite3.Connection, number: int) -> Letter:
@@ -87,10 +84,16 @@ def page(connection: sqlite3.Connection, *, after: int = 0, rows_max: int = 100,
     )
 
 
+def draining(connection: sqlite3.Connection, *, after: int, rows_max: int) -> list[int]:
+    """Translated letters whose successors have not all gone yet, in order of their number, after a number."""
+    query = "SELECT id FROM letters WHERE state = 'draining' AND id > ? ORDER BY id LIMIT ?"
+    return [row[0] for row in connection.execute(query, (after, rows_max))]
+
+
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
-    """Open letters per source."""
+    """Open letters per source: a figure that is kept, for it is looked at every second."""
     rows = connection.execute(
-        "SELECT n.name, count(*) FROM letters l JOIN names n ON n.id = l.source WHERE state = 'open' GROUP BY 1"
+        "SELECT n.name, count FROM letters_open open JOIN names n ON n.id = open.source WHERE count"
     )
     return dict(rows.fetchall())
 
@@ -146,6 +149,7 @@ def unpark(connection: sqlite3.Connection, seqs: list[int]) -> None:
 
 def drain(connection: sqlite3.Connection, number: int) -> None:
     """The fact has been translated after all; it holds its key until those behind it have gone."""
+    _close(connection, number)
     connection.execute("UPDATE letters SET state = 'draining' WHERE id = ?", (number,))
 
 
@@ -163,6 +167,16 @@ def of_fact(connection: sqlite3.Connection, intake_seq: int) -> int | None:
 
 def discard(connection: sqlite3.Connection, number: int, now_us: int) -> None:
     """A person decided that this fact says nothing; it stays counted as a dead letter."""
+    _close(connection, number)
     connection.execute(
         "UPDATE letters SET state = 'discarded', last_us = ?, park_key = NULL WHERE id = ?", (now_us, number)
+    )
+
+
+def _close(connection: sqlite3.Connection, number: int) -> None:
+    """Count a letter off that will be open no longer."""
+    connection.execute(
+        """UPDATE letters_open SET count = count - 1
+           WHERE source = (SELECT source FROM letters WHERE id = ? AND state = 'open')""",
+        (number,),
     )

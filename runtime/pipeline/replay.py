@@ -23,6 +23,8 @@ from runtime.pipeline.translate import Tally, Translation, write_tally
 
 FACTS_MAX = 200
 """Facts replayed by one change."""
+LETTERS_MAX = 100
+"""Half-done letters read at once after a start."""
 _GONE = "what it became is safe at the hub and no longer kept here"
 
 
@@ -81,9 +83,15 @@ class Replay:
 
     async def resume(self) -> None:
         """After a start: finish what a stop interrupted between a letter's success and its successors."""
-        half_done = await self._journal.read(lambda connection: letters.page(connection, state="draining"))
-        for letter in half_done:
-            await self._drain(letter.id)
+        after = 0
+        while True:
+            find = partial(letters.draining, after=after, rows_max=LETTERS_MAX)
+            half_done = await self._journal.read(find)
+            if not half_done:
+                return
+            for number in half_done:
+                await self._drain(number)
+            after = half_done[-1]
 
     async def _drain(self, number: int) -> int:
         passed = 0

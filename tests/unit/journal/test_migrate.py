@@ -42,10 +42,11 @@ def test_a_later_step_is_added_to_what_is_there(monkeypatch: pytest.MonkeyPatch)
     connection = connect()
     migrate.migrate(connection)
     connection.execute("INSERT INTO meta VALUES ('mine', 1)")
-    extended = [*migrate.steps(), (2, "CREATE TABLE later (x);\nALTER TABLE later ADD COLUMN y;\n")]
+    following = len(migrate.steps()) + 1
+    extended = [*migrate.steps(), (following, "CREATE TABLE later (x);\nALTER TABLE later ADD COLUMN y;\n")]
     monkeypatch.setattr(migrate, "steps", lambda: extended)
-    assert migrate.migrate(connection) == 2
-    assert migrate.migrate(connection) == 2, "a step must not be made twice"
+    assert migrate.migrate(connection) == following
+    assert migrate.migrate(connection) == following, "a step must not be made twice"
     assert connection.execute("SELECT value FROM meta WHERE name = 'mine'").fetchone() == (1,)
     assert connection.execute("SELECT y FROM later").fetchall() == []
     connection.close()
@@ -55,13 +56,26 @@ def test_a_step_that_fails_leaves_the_version_before(monkeypatch: pytest.MonkeyP
     connection = connect()
     migrate.migrate(connection)
     before = schema(connection)
-    broken = [*migrate.steps(), (2, "CREATE TABLE later (x);\nCREATE TABLE meta (x);\n")]
+    newest = len(migrate.steps())
+    broken = [*migrate.steps(), (newest + 1, "CREATE TABLE later (x);\nCREATE TABLE meta (x);\n")]
     monkeypatch.setattr(migrate, "steps", lambda: broken)
-    with pytest.raises(StorageFailed, match="migration 2"):
+    with pytest.raises(StorageFailed, match=f"migration {newest + 1}"):
         migrate.migrate(connection)
     assert schema(connection) == before
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (newest,)
     assert not connection.in_transaction
+    connection.close()
+
+
+def test_the_second_step_counts_the_open_letters_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, every = connect(), migrate.steps()
+    monkeypatch.setattr(migrate, "steps", lambda: every[:1])
+    migrate.migrate(connection)
+    letters = [(1, 7, "open"), (2, 7, "open"), (3, 8, "open"), (4, 8, "draining"), (5, 9, "discarded")]
+    connection.executemany("INSERT INTO letters VALUES (?1, ?1, ?2, ?3, '', '', '', '', 1, 0, 0, NULL)", letters)
+    monkeypatch.setattr(migrate, "steps", lambda: every[:2])
+    migrate.migrate(connection)
+    assert connection.execute("SELECT source, count FROM letters_open").fetchall() == [(7, 2), (8, 1)]
     connection.close()
 
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from runtime import record
 from runtime.envelope import Message, Sealed
 from runtime.errors import Permanent, Refused
-from runtime.journal import books, lanes, outbox, retention
+from runtime.journal import books, lanes, letters, outbox, retention
 from runtime.journal.retention import Limits
 from runtime.pipeline import translate as translate_module
 from tests.support.kernel import SKUS, Bench, StockTranslator, configure, drive, messages, newborn
@@ -224,6 +224,10 @@ class KernelModel(RuleBasedStateMachine):
         count = lambda query: connection.execute(query).fetchone()[0]  # noqa: E731
         everyone = lanes.everyone(connection)
         assert account.dead_lettered == count("SELECT count(*) FROM letters WHERE state IN ('open', 'discarded')")
+        recounted = (
+            "SELECT n.name, count(*) FROM letters l JOIN names n ON n.id = l.source WHERE state = 'open' GROUP BY 1"
+        )
+        assert letters.counts(connection) == dict(connection.execute(recounted).fetchall())
         assert account.ignored == count("SELECT coalesce(sum(count), 0) FROM ignored")
         unsealed = sum(lane.queued - lane.sealed_event for lane in everyone)
         unacked = sum(lane.sealed - lane.acked for lane in everyone)

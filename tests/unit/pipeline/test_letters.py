@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,20 @@ def test_a_crash_between_two_slices_of_a_drain_is_finished_by_the_next_start(
     assert [seq for seq, _ in left(bench)] == [1, 2, 3, 4, 5, 6, 7]
     assert bench.value("SELECT count(*) FROM letters") == 0
     assert figures(bench) == (7, 0, 0)
+
+
+def test_however_many_drains_a_stop_interrupted_the_next_start_finishes_them_all(
+    bench: Bench, translator: StockTranslator
+) -> None:
+    skus = [f"A{number}" for number in range(101)]
+    reject(bench, translator, *skus)
+    bench.accept(*(message(sku, 2) for sku in skus))
+    bench.translate()
+    replay = bench.kernel.replay
+    for (number,) in bench.rows("SELECT id FROM letters"):
+        drive(bench.journal.write(partial(replay._retry, number=number)))
+    bench.restart()
+    drive(bench.kernel.replay.resume())
+    assert bench.value("SELECT count(*) FROM parked") == 0
+    assert bench.value("SELECT count(*) FROM letters") == 0
+    assert figures(bench) == (202, 0, 202)
