@@ -114,33 +114,44 @@ def _prune_events(connection: sqlite3.Connection, above: int, through: int) -> i
 def _prune_bodies(connection: sqlite3.Connection, through: int) -> int:
     """Drop bodies of facts that nothing in the journal needs any more; the walk starts over when it reaches the end."""
     walked = meta.number(connection, "bodies_walked")
+    translated: int = connection.execute("SELECT translated FROM books").fetchone()[0]
     rows = connection.execute(
         """SELECT b.seq,
                   EXISTS (SELECT 1 FROM events e WHERE e.intake_seq = b.seq)
                OR EXISTS (SELECT 1 FROM letters l WHERE l.intake_seq = b.seq)
                OR EXISTS (SELECT 1 FROM parked p WHERE p.intake_seq = b.seq)
-           FROM bodies b WHERE b.seq > ? AND b.seq <= ? AND b.seq <= (SELECT translated FROM books)
-           ORDER BY b.seq LIMIT ?""",
-        (walked, through, SLICE_ROWS_MAX),
+           FROM bodies b WHERE b.seq > ? AND b.seq <= ? ORDER BY b.seq LIMIT ?""",
+        (walked, min(through, translated), SLICE_ROWS_MAX),
     ).fetchall()
     gone = [(seq,) for seq, needed in rows if not needed]
     connection.executemany("DELETE FROM bodies WHERE seq = ?", gone)
-    reached = rows[-1][0] if len(rows) == SLICE_ROWS_MAX else 0
-    if reached != walked:
-        meta.put(connection, bodies_walked=reached)
+    _note_walk(connection, "bodies_walked", walked, rows)
     return len(gone)
 
 
 def _prune_keys(connection: sqlite3.Connection, through: int) -> int:
-    """Forget receipts after `key_days`; a fact whose body is still needed keeps its row."""
-    gone = connection.execute(
-        """SELECT i.seq FROM intake i WHERE i.seq <= ? AND NOT EXISTS (SELECT 1 FROM bodies b WHERE b.seq = i.seq)
-           ORDER BY i.seq LIMIT ?""",
-        (through, SLICE_ROWS_MAX),
+    """Forget receipts after `key_days`; a fact whose body is still needed keeps its row.
+
+    In an outage longer than `key_days` nearly all are needed: each call looks at one slice, the next goes on behind it.
+    """
+    walked = meta.number(connection, "keys_walked")
+    rows = connection.execute(
+        """SELECT i.seq, EXISTS (SELECT 1 FROM bodies b WHERE b.seq = i.seq) FROM intake i
+           WHERE i.seq > ? AND i.seq <= ? ORDER BY i.seq LIMIT ?""",
+        (walked, through, SLICE_ROWS_MAX),
     ).fetchall()
+    gone = [(seq,) for seq, needed in rows if not needed]
     keys.forget(connection, [seq for (seq,) in gone])
     connection.executemany("DELETE FROM intake WHERE seq = ?", gone)
+    _note_walk(connection, "keys_walked", walked, rows)
     return len(gone)
+
+
+def _note_walk(connection: sqlite3.Connection, name: str, walked: int, rows: list[tuple[int, int]]) -> None:
+    """Remember where the next slice begins; at the end the walk starts over."""
+    reached = rows[-1][0] if len(rows) == SLICE_ROWS_MAX else 0
+    if reached != walked:
+        meta.put(connection, **{name: reached})
 
 
 def refill_horizon_seconds(connection: sqlite3.Connection, lane: LaneRow) -> int:

@@ -81,6 +81,38 @@ def test_keys_are_forgotten_only_after_their_own_age(bench: Bench) -> None:
     assert (fresh.duplicate, fresh.seq) == (False, 4), "sequences never restart"
 
 
+def test_in_an_outage_longer_than_key_days_a_round_costs_the_same_however_many_keys_must_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "SLICE_ROWS_MAX", 20)
+
+    def steps_of_one_round(keys: int) -> int:
+        bench = Bench(configure(tmp_path / str(keys)), durable=False)
+        bench.accept(*(message("A", n, key=f"k{n}") for n in range(keys)))
+        age(bench, 4 * HOUR)
+        steps: list[int] = []
+        bench.connection.set_progress_handler(lambda: steps.append(1), 10)
+        assert drive(bench.journal.write(partial(retention.prune, limits=LIMITS, pressed=False))) == 0
+        bench.close()
+        return len(steps)
+
+    assert steps_of_one_round(2_000) <= steps_of_one_round(200) + 10
+
+
+def test_a_key_that_may_go_is_found_among_many_that_must_stay(
+    bench: Bench, translator: StockTranslator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "SLICE_ROWS_MAX", 3)
+    translator.refuses.add("C")
+    bench.accept(*(message("A" if n == 10 else "C", n, key=f"k{n}") for n in range(1, 21)))
+    bench.translate()
+    bench.ship()
+    age(bench, 4 * HOUR)
+    for _ in range(20):
+        prune(bench)
+    assert numbers(bench, "intake", "seq") == [n for n in range(1, 21) if n != 10]
+
+
 @pytest.mark.parametrize("years", [-10, 10])
 def test_a_jump_of_the_wall_clock_ages_nothing(bench: Bench, years: int, monkeypatch: pytest.MonkeyPatch) -> None:
     send(bench, 2)
