@@ -21,6 +21,8 @@ class Careful:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._left = 0 if kernel.journal.stopped_cleanly else ROWS_MAX
+        self._blame: int | None = None
+        """Crashes that a fact tried for the first time may have caused already: 1 if nobody counted the last one."""
 
     async def batch(self) -> Tally:
         """Translate the next facts; see `TranslateStep.batch`."""
@@ -28,12 +30,26 @@ class Careful:
         if not self._left:
             return await journal.write(translate.batch)
         self._left -= 1
-        if await journal.write(_name_the_next) >= CRASHES_MAX:
+        if await journal.write(self._name_the_next) >= CRASHES_MAX:
             return await journal.write(self._set_aside)
         tally = await journal.write(lambda connection: translate.batch(connection, 1))
         if not tally.facts:
             self._left = 0
         return tally
+
+    def _name_the_next(self, connection: Connection) -> int:
+        """Note which fact is tried now and how many crashes it is blamed for; committed, so a crash does not hide it."""
+        account = books.read(connection)
+        upcoming = account.translated + 1
+        if upcoming > account.facts:
+            return 0  # nothing is tried: a stop now is not the fault of whatever arrives next
+        named = meta.number(connection, "trying") == upcoming
+        if self._blame is None:
+            # If the fact that was tried last has passed, the crash came while nobody counted: any of these may be guilty.
+            self._blame = 0 if named else 1
+        crashes = meta.number(connection, "trying_crashes") + 1 if named else self._blame
+        meta.put(connection, trying=upcoming, trying_crashes=crashes)
+        return crashes
 
     def _set_aside(self, connection: Connection) -> Tally:
         cursor = books.read(connection).translated
@@ -49,15 +65,3 @@ class Careful:
             write_tally(connection, [], tally)
             books.advance(connection, translated=fact.intake_seq)
         return tally
-
-
-def _name_the_next(connection: Connection) -> int:
-    """Note which fact is tried now and how often before; committed, so that it is known after a crash."""
-    account = books.read(connection)
-    cursor = account.translated
-    if cursor == account.facts:
-        return 0  # nothing is tried: a stop now is not the fault of whatever arrives next
-    crashes = meta.number(connection, "trying_crashes") + 1 if meta.number(connection, "trying") == cursor + 1 else 1
-    # The first crash happened before anybody counted: it is what made this start careful.
-    meta.put(connection, trying=cursor + 1, trying_crashes=crashes)
-    return crashes
