@@ -9,6 +9,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version as package_version
 from sys import version_info
 
@@ -21,6 +22,7 @@ from runtime.config.assemble import Configuration, ConfiguredSource
 from runtime.errors import StorageFailed, StorageFull
 from runtime.gateway.inlet import GatewaySource
 from runtime.gateway.server import Gateway, serve
+from runtime.journal.lock import JournalLock
 from runtime.journal.store import SQLITE_VERSION
 from runtime.kernel import Kernel, open_kernel
 from runtime.observe.alert_sender import AlertSender, Origin
@@ -78,7 +80,10 @@ class Agent:
         """Work until SIGTERM, SIGINT or `stop`. Raises `Refused` and `ConfigError` at the start, `StorageFailed` later."""
         stopping = stop or anyio.Event()
         with capture_libraries(self.log):
-            async with open_kernel(self.configuration, alert=self.watchpost, observe=self.counters.commit) as kernel:
+            lock = partial(JournalLock, tell=lambda reason: self.log.info("waiting for the journal", reason=reason))
+            async with open_kernel(
+                self.configuration, alert=self.watchpost, observe=self.counters.commit, lock=lock
+            ) as kernel:
                 try:
                     await self._work(kernel, stopping, ready)
                 except* StorageFailed as group:

@@ -30,6 +30,14 @@ class Refused(EntrepotError):
     """A rule said no (authentication, residency, a fence); nothing is broken."""
 
 
+class JournalInUse(Refused):
+    """Another process has the journal open; later it may not."""
+
+
+class IdentityMissing(Permanent):
+    """A key of the region is gone or unreadable: nothing can be signed or withheld in its name."""
+
+
 class ConfigError(Permanent):
     """A file, key or value that a person wrote is wrong; the message names the place and the next step."""
 

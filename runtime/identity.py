@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from runtime.envelope import Signed
-from runtime.errors import Permanent
+from runtime.errors import IdentityMissing, Permanent
 from runtime.record import signing_input
 
 SIGNING_FILE = "signing.key"
@@ -37,25 +37,46 @@ class Identity:
 
 
 def load_or_create(directory: Path, *, journal_is_new: bool) -> Identity:
-    """Read the keys, or make them if the journal is new. Raises `Permanent` when an old journal lost its keys."""
+    """Read the keys, or make them if the journal is new. Raises `IdentityMissing` when a region lost one of them."""
     signing_path, commitment_path = directory / SIGNING_FILE, directory / COMMITMENT_FILE
     # The signing key is written last: without it nothing was ever signed or sealed, if the journal is new.
-    if not signing_path.exists() and (journal_is_new or not commitment_path.exists()):
-        if not journal_is_new:
-            raise Permanent(
-                f"the region's signing key is missing: {signing_path}",
-                hint="restore the identity folder from the backup; a new key would make every checkpoint unverifiable",
-            )
+    if journal_is_new and not signing_path.exists():
         _create(directory)
+    missing = [path for path in (signing_path, commitment_path) if not path.exists()]
+    if missing:
+        raise _lost(missing)
     try:
-        signing = Ed25519PrivateKey.from_private_bytes(signing_path.read_bytes())
-        commitment = commitment_path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise Permanent(
-            f"the region's keys in {directory} cannot be read ({type(error).__name__})",
-            hint="restore the identity folder from the backup",
+        return Identity(Ed25519PrivateKey.from_private_bytes(signing_path.read_bytes()), commitment_path.read_bytes())
+    except OSError as error:
+        raise IdentityMissing(
+            f"a key of this region cannot be read: {error.filename} ({error.strerror})",
+            hint="make the identity folder readable for the agent's user, and for nobody else",
         ) from error
-    return Identity(signing, commitment)
+    except ValueError as error:
+        raise IdentityMissing(
+            f"the signing key of this region is damaged: {signing_path} does not hold the 32 bytes of an Ed25519 key",
+            hint=f"restore {signing_path} from the backup; {_NO_BACKUP}",
+        ) from error
+
+
+_WHY = {
+    SIGNING_FILE: "without it no checkpoint can be signed, and one signed with a new key would prove nothing",
+    COMMITMENT_FILE: "without it what was withheld can no longer be told apart at the hub",
+}
+_NO_BACKUP = (
+    "without a backup a person must decide: keep this data_dir as evidence and agree with the central team to start"
+    " the region under a new id; nothing was changed"
+)
+
+
+def _lost(missing: list[Path]) -> IdentityMissing:
+    names = " and ".join(map(str, missing))
+    whys = "; ".join(_WHY[path.name] for path in missing)
+    return IdentityMissing(
+        f"{'a key' if len(missing) == 1 else 'the keys'} of this region {'is' if len(missing) == 1 else 'are'}"
+        f" missing: {names}; {whys}",
+        hint=f"restore {names} from the backup and start again; {_NO_BACKUP}",
+    )
 
 
 def _create(directory: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,9 +18,12 @@ from runtime import clock
 from runtime.canonical.registry import TYPES
 from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
+from runtime.errors import Refused
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
+from runtime.journal import header
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
+from runtime.journal.lock import JournalLock
 from runtime.journal.retention import Limits
 from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
@@ -102,9 +106,11 @@ async def open_kernel(
     *,
     alert: LaneAlert | None = None,
     observe: Callable[[float, int], None] = lambda seconds, changes: None,
+    lock: Callable[[Path], JournalLock] = JournalLock,
 ) -> AsyncIterator[Kernel]:
     """Open the journal, run its writer, and close it in order. Raises `Refused`, `Permanent`, `StorageFailed`."""
-    journal = Journal(configuration.data_dir, observe)
+    journal = Journal(configuration.data_dir, observe, lock=lock)
+    _refuse_a_lost_journal(configuration.data_dir, journal.path)
     model = configuration.model
     names: dict[str, Any] = {"source": list(configuration.sources), "type": list(TYPES)}
     await journal.open(model.region, model.environment, list(model.lanes), names)
@@ -123,3 +129,13 @@ async def open_kernel(
         finally:
             await journal.close()
             tasks.cancel_scope.cancel()
+
+
+def _refuse_a_lost_journal(data_dir: Path, journal: Path) -> None:
+    """Keys are made when the journal has been written: an empty file beside them is what is left of one."""
+    if header.is_cut_off(journal) and (data_dir / IDENTITY / SIGNING_FILE).exists():
+        raise Refused(
+            f"{journal} is empty, although this region has keys: the journal was lost",
+            hint="restore it from the newest backup; only if there is none, move the empty file away and start again:"
+            " the lanes stop until you decide with `entrepot adopt`",
+        )

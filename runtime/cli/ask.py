@@ -8,6 +8,7 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +53,7 @@ def _stopped(config: Path) -> Iterator[Ask]:
 
     from runtime.cli import loop
     from runtime.config.assemble import load_configuration
+    from runtime.journal.lock import JournalLock
     from runtime.kernel import open_kernel
     from runtime.operations import Operations
 
@@ -64,7 +66,9 @@ def _stopped(config: Path) -> Iterator[Ask]:
     with (
         one_at_a_time(),
         start_blocking_portal(backend_options=loop.options()) as portal,
-        portal.wrap_async_context_manager(open_kernel(configuration)) as kernel,
+        portal.wrap_async_context_manager(
+            open_kernel(configuration, lock=partial(JournalLock, role="command"))
+        ) as kernel,
     ):
         operations = Operations(kernel, lambda: _status(kernel), running=False)
         yield lambda verb, **parameters: portal.call(operations.call, verb, parameters)

@@ -1,4 +1,4 @@
-"""From a command line to an exit code: 0 fine, 1 warning, 2 critical. What goes wrong is one sentence and a next step."""
+"""From a command line to an exit code: 0 fine, 1 warning, 2 critical (`run` has more). What goes wrong is one sentence and a next step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
-from runtime.cli.failures import one_at_a_time
-from runtime.cli.parser import build, chosen_verb
+from runtime.cli.failures import exit_code, one_at_a_time
+from runtime.cli.parser import VERBS, build, chosen_verb
 from runtime.errors import EntrepotError
 
 FINE, WARNING, CRITICAL = 0, 1, 2
@@ -69,7 +69,7 @@ def _report(words: list[str], error: BaseException) -> int:
         print(f"entrepot: {sentence}", file=sys.stderr)
         if hint:
             print(f"  next: {hint}", file=sys.stderr)
-    return CRITICAL
+    return exit_code(error) if next((w for w in words if w in VERBS), "") == "run" else CRITICAL
 
 
 def _told(error: BaseException) -> tuple[str, str]:

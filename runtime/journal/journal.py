@@ -15,6 +15,7 @@ from runtime.errors import StorageFailed, StorageFull
 from runtime.journal import lanes, meta
 from runtime.journal.keys import Keys
 from runtime.journal.lanes import LaneRow
+from runtime.journal.lock import JournalLock
 from runtime.journal.migrate import migrate
 from runtime.journal.names import Names
 from runtime.journal.store import Store
@@ -27,10 +28,16 @@ FILE = "journal.db"
 class Journal:
     """One SQLite file, one connection, one writer. `Writer.run` must be running for `write` to return."""
 
-    def __init__(self, directory: Path, observe: Callable[[float, int], None] = lambda seconds, changes: None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        observe: Callable[[float, int], None] = lambda seconds, changes: None,
+        *,
+        lock: Callable[[Path], JournalLock] = JournalLock,
+    ) -> None:
         self.directory = directory
         self.path = directory / FILE
-        self.store = Store(self.path)
+        self.store = Store(self.path, lock(self.path))
         self.writer = Writer(self.store, observe)
         self.names = Names()
         self.keys = Keys()

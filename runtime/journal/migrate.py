@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from importlib.resources import files
+from pathlib import Path
 
 from runtime.errors import Refused, StorageFailed
 
@@ -29,7 +30,7 @@ def migrate(connection: sqlite3.Connection) -> int:
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     tables: int = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
     if (version or tables) and application != APPLICATION_ID:
-        raise Refused("the file in data_dir is not a journal of Entrepot", hint="point data_dir to an empty folder")
+        raise foreign()
     known = steps()
     if version > known[-1][0]:
         raise Refused(
@@ -40,6 +41,14 @@ def migrate(connection: sqlite3.Connection) -> int:
         if number > version:
             _apply(connection, number, script)
     return known[-1][0]
+
+
+def foreign(path: Path | None = None) -> Refused:
+    """The refusal of a database that is somebody else's."""
+    return Refused(
+        f"{path or 'the file in data_dir'} is not a journal of Entrepot, but a database of something else",
+        hint="point data_dir to this region's own folder, or to an empty one; nothing was changed",
+    )
 
 
 def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:

@@ -5,16 +5,17 @@ Nothing else opens the file: SQLite's own lock is dropped when a process opens a
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import aiosqlite
+import anyio.to_thread
 
-from runtime.errors import EntrepotError, Permanent, Refused, StorageFailed, StorageFull
+from runtime.errors import EntrepotError, Permanent, StorageFailed, StorageFull
+from runtime.journal import header
+from runtime.journal.lock import JournalLock
 
 T = TypeVar("T")
 Connection = sqlite3.Connection
@@ -52,15 +53,16 @@ def describe(error: sqlite3.Error) -> EntrepotError:
 class Store:
     """Runs functions on the journal's connection, one at a time, in order of arrival."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock: JournalLock | None = None) -> None:
         self.path = path
         self._connection: aiosqlite.Connection | None = None
-        self._lock: int | None = None
+        self._lock = lock or JournalLock(path)
 
     async def open(self) -> None:
         """Take the lock, open the file, apply the settings. Raises `Refused`, `StorageFailed`."""
-        self._lock = _take_lock(self.path.with_suffix(".lock"))
+        await self._lock.take()
         try:
+            await anyio.to_thread.run_sync(header.check, self.path)
             connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
             self._connection = connection
             await self.run(_configure)
@@ -90,27 +92,7 @@ class Store:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def _take_lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        owner = os.pread(handle, 32, 0).decode(errors="replace").strip()
-        os.close(handle)
-        raise Refused(
-            f"another process{f' (pid {owner})' if owner else ''} has this journal open: {path.with_suffix('.db')}",
-            hint="stop the other agent, or give this one its own data_dir; two agents must never share a journal",
-        ) from None
-    # In this order a full disk needs no new block for it.
-    own = str(os.getpid()).encode()
-    os.pwrite(handle, own, 0)
-    os.ftruncate(handle, len(own))
-    return handle
+        self._lock.give_back()
 
 
 def _configure(connection: sqlite3.Connection) -> None:

@@ -126,7 +126,7 @@ def test_a_second_agent_on_the_journal_is_refused_in_one_sentence(
     region: Region, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = entrepot(capsys, "run", "--config", region.config)
-    assert said.code == 2
+    assert said.code == 75
     assert "has this journal open" in said.err.splitlines()[-2]
     assert region.is_ready()
 

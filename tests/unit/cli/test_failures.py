@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from runtime.cli import failures, schema
+from runtime.cli import failures, run, schema
 from runtime.cli.entry import DEBUG_VARIABLE
-from runtime.errors import ConfigError, Permanent, Refused
+from runtime.errors import ConfigError, IdentityMissing, JournalInUse, Permanent, Refused, StorageFailed, StorageFull
 from tests.support.example import entrepot
 
 
@@ -72,6 +73,37 @@ def test_what_the_system_says_is_translated(
     said = entrepot(capsys, "schema")
     assert said.code == code
     assert sentence in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("a key is wrong"), 2),
+        (Refused("another region's journal"), 2),
+        (Permanent("no such thing"), 2),
+        (IdentityMissing("a key is gone"), 66),
+        (KeyError("a defect"), 70),
+        (OSError(28, "No space left on device", "/state"), 71),
+        (StorageFailed("the disk answered EIO"), 74),
+        (ExceptionGroup("", [Refused("x"), StorageFailed("the disk answered EIO")]), 74),
+        (JournalInUse("another process has it"), 75),
+        (StorageFull("the disk is full"), 75),
+    ],
+)
+def test_a_service_manager_can_tell_a_wrong_configuration_from_what_a_restart_may_cure(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_options: object) -> int:
+        raise error
+
+    monkeypatch.setattr(run, "run", fail)
+    assert entrepot(capsys, "run").code == code
+
+
+def test_every_exit_code_of_run_is_documented() -> None:
+    page = (Path(failures.__file__).parents[2] / "docs" / "operations.md").read_text()
+    for code in {code for _, code in failures.RUN_CODES}:
+        assert f"\n| {code} |" in page, code
 
 
 def test_of_several_failures_ours_is_told() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
-from runtime.errors import Refused, StorageFailed
+from runtime.errors import JournalInUse, Refused, StorageFailed
+from runtime.journal import lock as lock_module
 from runtime.journal import meta
 from runtime.journal.journal import Journal
+from runtime.journal.lock import JournalLock, Role
 from runtime.journal.migrate import steps
 from tests.support import kernel as support
 
@@ -100,7 +103,10 @@ async def test_a_database_of_somebody_else_is_refused_and_stays_as_it_was(tmp_pa
     spoil(tmp_path / "journal.db", "CREATE TABLE theirs (x)")
     assert "not a journal" in str(await refusal(tmp_path))
     spoil(tmp_path / "journal.db", "PRAGMA user_version = 1")
+    before = (tmp_path / "journal.db").read_bytes()
     assert "not a journal" in str(await refusal(tmp_path))
+    assert (tmp_path / "journal.db").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.lock"]
     connection = sqlite3.connect(tmp_path / "journal.db")
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
     connection.close()
@@ -108,9 +114,86 @@ async def test_a_database_of_somebody_else_is_refused_and_stays_as_it_was(tmp_pa
 
 async def test_a_file_that_is_no_database_fails_and_stays_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"a letter to my aunt\n" * 1_000)
-    with pytest.raises(StorageFailed, match="SQLITE_NOTADB"):
-        await Journal(tmp_path).open("eu-de", "test", ["realtime"], {})
+    refused = await refusal(tmp_path)
+    assert f"{tmp_path / 'journal.db'} is not a database" in str(refused)
+    assert "restore the newest backup" in refused.hint
     assert (tmp_path / "journal.db").read_bytes() == b"a letter to my aunt\n" * 1_000
+
+
+async def test_a_folder_in_the_place_of_the_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    assert "journal.db is a folder" in str(await refusal(tmp_path))
+
+
+async def test_a_first_page_that_only_the_log_still_has_is_not_mistaken_for_a_foreign_file(tmp_path: Path) -> None:
+    """A kill between the first migration and the first checkpoint: the file itself bears no mark yet."""
+    async with opened(tmp_path / "original") as journal:
+        shutil.copytree(tmp_path / "original", tmp_path / "killed")
+        assert (tmp_path / "killed" / "journal.db-wal").stat().st_size
+        assert journal.is_new
+    async with opened(tmp_path / "killed") as journal:
+        assert journal.region == "eu-de"
+
+
+async def test_an_empty_journal_beside_the_keys_of_a_region_is_a_lost_one(tmp_path: Path) -> None:
+    async with support.region(tmp_path):
+        pass
+    journal = tmp_path / "state" / "journal.db"
+    journal.write_bytes(b"")
+    with pytest.raises(Refused, match="is empty, although this region has keys") as caught:
+        async with support.region(tmp_path):
+            pass
+    assert "adopt" in caught.value.hint
+    assert journal.read_bytes() == b""
+
+
+async def test_an_empty_journal_of_a_first_start_that_was_killed_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"")
+    async with opened(tmp_path) as journal:
+        assert journal.is_new
+
+
+# ---------------------------------------------------------------- who has the journal
+
+
+@contextmanager
+def held(directory: Path, role: Role) -> Iterator[JournalLock]:
+    lock = JournalLock(directory / "journal.db", role)
+    assert lock.try_take()
+    yield lock
+    lock.give_back()
+
+
+async def test_an_agent_waits_for_a_command_and_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    with held(tmp_path, "command") as command:
+
+        def tell(sentence: str) -> None:
+            told.append(sentence)
+            command.give_back()
+
+        agent = JournalLock(tmp_path / "journal.db", tell=tell)
+        await agent.take()
+        agent.give_back()
+    assert told == [f"a command (pid {os.getpid()}) has it open; waiting up to 5 s"]
+
+
+async def test_the_wait_for_a_command_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_module, "WAIT_SECONDS_MAX", 0.2)
+    with (
+        held(tmp_path, "command"),
+        pytest.raises(JournalInUse, match=r"a command .* has this journal open: .*; waited 0\.2 s"),
+    ):
+        await JournalLock(tmp_path / "journal.db").take()
+
+
+async def test_nobody_waits_for_an_agent(tmp_path: Path) -> None:
+    told: list[str] = []
+    with held(tmp_path, "command"):
+        pass  # its mark must not be taken for that of the agent that follows
+    with held(tmp_path, "agent"), pytest.raises(JournalInUse, match="another process"):
+        await JournalLock(tmp_path / "journal.db", "command", told.append).take()
+    assert not told
 
 
 async def test_a_newer_schema_is_refused_and_nothing_is_changed(tmp_path: Path) -> None:
