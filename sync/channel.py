@@ -29,8 +29,14 @@ class ApiError(Permanent):
         self.code = code
 
 
+_LOOK = "check the address ([hub] servers, or --hub), the network, and that the hub runs; then try again"
+
+
 class HubAway(Retryable):
     """No connection, no answer in time, or nobody there to answer."""
+
+    def __init__(self, message: str, *, hint: str = _LOOK) -> None:
+        super().__init__(message, hint=hint)
 
 
 class Channel(Protocol):

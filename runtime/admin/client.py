@@ -52,7 +52,10 @@ def call(data_dir: Path, verb: str, parameters: dict[str, Any]) -> Any:
             f"this user may not open {socket_path(data_dir)}", hint="run as root, or join the agent's group"
         ) from None
     except (OSError, http.client.HTTPException) as error:
-        raise Retryable(f"the agent does not answer on {socket_path(data_dir)} ({error})") from None
+        raise Retryable(
+            f"the agent does not answer on {socket_path(data_dir)} ({error})",
+            hint="it may be starting or stopping: try again; if it stays so, look at the end of its log",
+        ) from None
     finally:
         connection.close()
     answer = json.loads(body)

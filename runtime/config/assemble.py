@@ -151,13 +151,20 @@ class _Assembly:
             raise ConfigError(f'{self.where}: {at} needs either mapping = "…" or translator = "…", one of the two')
         if shared.translator is not None:
             return Guarded(plugins.translator(shared.translator, where=f"{self.where}: {at}.translator"))
-        return self.mapping(str(shared.mapping))
+        return self._mapping(str(shared.mapping), f"{at}.mapping")
 
-    def mapping(self, relative: str) -> Translator:
+    def _mapping(self, relative: str, at: str) -> Translator:
         path = self.directory / relative
-        raw = read_toml(path)
+        raw = self._read(path, at)
         self.files.append(msgspec.json.encode(raw, order="sorted", enc_hook=str))
         return load_mapping(path.read_text("utf-8"), relative, lambda name: self._table(path.parent / name))
+
+    def _read(self, path: Path, at: str) -> dict[str, Any]:
+        """A file that a key names: what is wrong with it is said with that key. Raises `ConfigError`."""
+        try:
+            return read_toml(path)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {at}: {error}", hint=error.hint) from None
 
     def _table(self, path: Path) -> str:
         try:
@@ -169,7 +176,7 @@ class _Assembly:
 
     def _policy(self) -> Policy:
         relative = self.model.residency.policy
-        read_toml(self.directory / relative)
+        self._read(self.directory / relative, "residency.policy")
         text = (self.directory / relative).read_text("utf-8")
         self.files.append(text.encode())
         return load_policy(text, where=relative)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ from runtime.nearest import nearest
 
 T = TypeVar("T")
 FILE_BYTES_MAX = 4_000_000
+FILES_MAX = 200
+"""Files of a folder that are looked at for the nearest name."""
 _MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
@@ -41,9 +44,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def _siblings(path: Path) -> str:
     if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist either"
+        return _around(path)
     known = sorted(p.name for p in path.parent.glob("*.toml"))
     return f"looked in {path.parent}{nearest(path.name, known)}" if known else f"{path.parent} has no .toml file at all"
+
+
+def _around(path: Path) -> str:
+    """The folder is wrong: look in the last one that is right, and in those that it holds."""
+    right = next(folder for folder in path.absolute().parents if folder.is_dir())
+    found = [p for pattern in ("*.toml", "*/*.toml") for p in islice(right.glob(pattern), FILES_MAX)]
+    known = sorted(str(p.relative_to(right)) for p in found)
+    there = f"; looked in {right}{nearest(str(path.absolute().relative_to(right)), known)}" if known else ""
+    return f"the folder {path.parent} does not exist either{there}"
 
 
 def convert(raw: Any, model: type[T], *, where: str, at: str = "", ignore: frozenset[str] = frozenset()) -> T:

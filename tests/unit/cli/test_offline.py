@@ -106,6 +106,7 @@ def test_topology_before_the_first_start_asks_the_hub_and_makes_no_journal(
     said = entrepot(capsys, "topology", "--config", away)
     assert said.code == 2
     assert "127.0.0.1" in said.err
+    assert "next: check the address ([hub] servers" in said.err
     assert not (away.parent / "state").exists()
 
 
@@ -140,4 +141,5 @@ def test_verify_of_a_hub_that_is_away_is_a_sentence(
     said = entrepot(capsys, "verify", "--hub", url, "--region", "eu-de", "--public-key", PUBLIC_KEY)
     assert said.code == 2
     assert url in said.err
+    assert "next: check the address" in said.err
     assert "defect" not in said.err

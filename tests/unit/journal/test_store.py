@@ -100,12 +100,11 @@ async def test_a_second_journal_in_the_same_process_is_refused_too(tmp_path: Pat
 
 
 async def test_a_database_of_somebody_else_is_refused_and_stays_as_it_was(tmp_path: Path) -> None:
-    spoil(tmp_path / "journal.db", "CREATE TABLE theirs (x)")
-    assert "not a journal" in str(await refusal(tmp_path))
-    spoil(tmp_path / "journal.db", "PRAGMA user_version = 1")
-    before = (tmp_path / "journal.db").read_bytes()
-    assert "not a journal" in str(await refusal(tmp_path))
-    assert (tmp_path / "journal.db").read_bytes() == before
+    for statement in ("CREATE TABLE theirs (x)", "PRAGMA user_version = 1"):
+        spoil(tmp_path / "journal.db", statement)
+        before = (tmp_path / "journal.db").read_bytes()
+        assert "not a journal" in str(await refusal(tmp_path))
+        assert (tmp_path / "journal.db").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["journal.db", "journal.lock"]
     connection = sqlite3.connect(tmp_path / "journal.db")
     assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
