@@ -141,6 +141,8 @@ class Lane(Protocol):
     async def take(self, after: int, rows_max: int) -> Sequence[Sealed]:
         """Sealed rows `after + 1 …`, clearing and sealing more as needed; empty when there is nothing to send.
 
+        Fewer than `rows_max` say nothing: an implementation also bounds the bytes (the kernel: 4 MiB, or one row).
+
         Raises `Refused` when a row sealed under an older policy may no longer leave as it is.
         """
         ...

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from runtime.journal import rows
 from runtime.journal.lanes import LaneRow
+from runtime.journal.portion import BYTES_MAX, portion
 
 _COLUMNS = "id, intake_seq, output, epoch, late, type, source, partition_key, correlation, traceparent, body"
 EventTuple = tuple[int, int, int, int, int, int, int, str, bytes, str | None, bytes]
@@ -62,11 +63,13 @@ def append(connection: sqlite3.Connection, events: Sequence[NewEvent]) -> None:
     connection.executemany("UPDATE lanes SET queued = ? WHERE id = ?", [(n, lane) for lane, n in numbers.items()])
 
 
-def after(connection: sqlite3.Connection, lane: LaneRow, number: int, rows_max: int) -> list[EventTuple]:
-    """Events of a lane after its n-th, in order."""
+def after(
+    connection: sqlite3.Connection, lane: LaneRow, number: int, rows_max: int, bytes_max: int = BYTES_MAX
+) -> list[EventTuple]:
+    """Events of a lane after its n-th, in order; see `portion` for `bytes_max`."""
     query = f"SELECT {_COLUMNS} FROM events WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
     first, last = lane.row_id(number), lane.row_id(lane.queued)
-    return connection.execute(query, (first, last, rows_max)).fetchall()
+    return portion(connection.execute(query, (first, last, rows_max)), bytes_max, lambda row: len(row[-1]))
 
 
 def numbered(connection: sqlite3.Connection, lane: LaneRow, number: int) -> EventTuple | None:

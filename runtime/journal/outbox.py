@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from runtime.envelope import Sealed
 from runtime.journal import books, lanes, rows
 from runtime.journal.lanes import LaneRow
+from runtime.journal.portion import BYTES_MAX, portion
 
 RELEASED, WITHHELD, EPOCH = 0, 1, 2
 _COLUMNS = "id, kind, epoch, event, policy, disposition, chain, subject, headers, data"
@@ -20,10 +21,13 @@ def append(connection: sqlite3.Connection, new: Sequence[OutboxTuple]) -> None:
     rows.insert(connection, f"outbox ({_COLUMNS})", 10, new)
 
 
-def after(connection: sqlite3.Connection, lane: LaneRow, seq: int, rows_max: int) -> list[OutboxTuple]:
-    """Retained rows after a sequence, in order."""
+def after(
+    connection: sqlite3.Connection, lane: LaneRow, seq: int, rows_max: int, bytes_max: int = BYTES_MAX
+) -> list[OutboxTuple]:
+    """Retained rows after a sequence, in order; see `portion` for `bytes_max`."""
     query = f"SELECT {_COLUMNS} FROM outbox WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
-    return connection.execute(query, (lane.row_id(seq), lane.row_id(lane.sealed), rows_max)).fetchall()
+    found = connection.execute(query, (lane.row_id(seq), lane.row_id(lane.sealed), rows_max))
+    return portion(found, bytes_max, lambda row: len(row[-1]) + len(row[-2]))
 
 
 def sealed(lane: LaneRow, row: OutboxTuple) -> Sealed:

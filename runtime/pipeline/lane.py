@@ -19,6 +19,7 @@ from runtime.journal import books, events, lanes, meta, outbox
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.outbox import OutboxTuple
+from runtime.journal.portion import BYTES_MAX
 from runtime.journal.store import Connection
 from runtime.pipeline.seal import Sealer
 from runtime.ports import Fence, LaneHead
@@ -28,6 +29,8 @@ SEAL_AHEAD_ROWS_MAX = 2_048
 """Rows sealed beyond the acknowledged position: a tightened policy must find the backlog unsealed (3-uplink, 2)."""
 SEAL_ROWS_MAX = 256
 """Rows sealed by one change: about 4 ms on the journal's connection."""
+TAKE_BYTES_MAX = BYTES_MAX
+"""Payload of one `take`, and of the one that is prepared meanwhile; a single larger row still goes, alone."""
 
 Taken = tuple[LaneRow, list[Sealed], set[int]]
 """The lane afterwards, the rows, and the dispositions they refer to."""
@@ -97,7 +100,7 @@ class LaneStep:
         if lanes.fence(connection, self._id) is not None:
             return lane, [], set()
         if after < lane.sealed:
-            rows = outbox.after(connection, lane, after, rows_max)
+            rows = outbox.after(connection, lane, after, rows_max, TAKE_BYTES_MAX)
             self._clear_again(connection, policy, lane, rows)
             return lane, [outbox.sealed(lane, row) for row in rows], set()
         room = SEAL_AHEAD_ROWS_MAX - (lane.sealed - lane.acked)
@@ -111,7 +114,7 @@ class LaneStep:
         seal, epoch = policy.sealer.seal, meta.number(connection, "epoch", 1)
         chain, seq = lane.sealed_chain, lane.sealed
         first = lane.row_id(0)
-        backlog = events.after(connection, lane, lane.sealed_event, rows_max)
+        backlog = events.after(connection, lane, lane.sealed_event, rows_max, TAKE_BYTES_MAX)
         number = backlog[-1][0] - first
         if self.skips_elsewhere:
             backlog = self._without_elsewhere(connection, policy.sealer, epoch, backlog)

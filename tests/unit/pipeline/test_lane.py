@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from runtime.journal import books, letters, retention
+from runtime.journal.portion import BYTES_MAX, portion
 from runtime.journal.retention import Limits
 from runtime.operations import Operations
 from runtime.pipeline import lane as lane_module
@@ -81,6 +82,35 @@ async def test_rows_sealed_ahead_do_not_leave_a_lane_that_was_fenced_since(
         assert list(await lane.take(2, 2)) == []
         await lane.unfence("diverged")
         assert [row.seq for row in await lane.take(2, 2)] == [3, 4]
+
+
+# ---------------------------------------------------------------- large rows
+
+
+def test_rows_are_taken_in_portions_of_bounded_bytes_and_a_larger_one_comes_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_module, "TAKE_BYTES_MAX", 2_000)
+    bench.accept(*(message("A" * 300 if n % 7 else "A" * 3_000, n) for n in range(1, 30)))
+    bench.translate()
+    for sealing in ("while they are sealed", "when they are read again"):
+        taken: list[int] = []
+        while rows := bench.take(after=len(taken)):
+            taken += [row.seq for row in rows]
+            assert len(rows) == 1 or sum(len(row.data) for row in rows) <= 2_000, sealing
+            assert len(rows) < 29
+        assert taken == list(range(1, 30)), sealing
+
+
+def test_rows_beyond_the_limit_of_a_portion_are_not_even_read(bench: Bench) -> None:
+    """Without it 256 rows of 1 MiB, and as many that are sealed ahead, would be in memory at once."""
+    read: list[int] = []
+    bench.connection.create_function("noted", 1, lambda n: read.append(n) or b"x" * 1_000_000)
+    found = bench.connection.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 256) SELECT noted(i) FROM n"
+    )
+    assert len(portion(found, BYTES_MAX, lambda row: len(row[0]))) == 4
+    assert len(read) <= 6
 
 
 # ---------------------------------------------------------------- rows that the hub has lost
