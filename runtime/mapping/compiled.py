@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from runtime.envelope import Envelope, Event, Ignored
+from runtime.errors import Untranslatable
 from runtime.mapping.decode import decode_json
 from runtime.mapping.document import Document, read_document
 from runtime.mapping.generate import Generated, generate
@@ -35,7 +36,7 @@ class CompiledMapping:
         self._version = f"{document.name} {document.version} ({sha256_hex[:8]})"
         self._key = key_reader(document.key) if document.key else None
         self._partition_keys = [key_reader(paths) if (paths := plain_key(o)) else None for o in document.outputs]
-        self._run = generated.run
+        self._run, self._choose = generated.run, generated.choose
         self.name = document.name
         self.sha256 = sha256_hex
         """Over the text and its table files."""
@@ -65,13 +66,16 @@ class CompiledMapping:
         return self._run(decode_json(envelope.body, envelope.content_type), envelope.received_us)
 
     def partition_key(self, envelope: Envelope) -> str | None:
-        """The key that a message's events would have, if every rule agrees and reads it as it stands; else None.
+        """The key that a message's events would have, if every output whose `when` holds agrees on it; else None.
 
-        A rule that converts the key, or takes it from list elements, gives None: its successors cannot be told apart.
+        An output that converts its key, or takes it from list elements, gives None: its successors cannot be told apart.
         """
-        if not all(self._partition_keys):
+        try:
+            chosen = self._choose(decode_json(envelope.body, envelope.content_type))
+        except (Untranslatable, RecursionError):
             return None
-        found = {read(envelope.body, envelope.content_type) for read in self._partition_keys if read} - {None}
+        readers = [self._partition_keys[index] for index in chosen]
+        found = {read(envelope.body, envelope.content_type) if read else None for read in readers}
         return found.pop() if len(found) == 1 else None
 
     def run(self, message: Any, received_us: int) -> list[Event | Ignored]:

@@ -27,6 +27,7 @@ ELEMENTS_MAX = 10_000
 """Of one output: the number of the output and of the element share one integer."""
 
 Run = Callable[[Any, int], list[Event | Ignored]]
+Choose = Callable[[Any], list[int]]
 
 _HELPERS = {
     name: getattr(values, name)
@@ -42,6 +43,7 @@ class Generated(Struct, frozen=True):
     """The function, its source, and what it reads: all paths, and those of each output."""
 
     run: Run
+    choose: Choose
     source_text: str
     reads: frozenset[tuple[Segment, ...]]
     reads_by_output: tuple[frozenset[tuple[Segment, ...]], ...]
@@ -66,7 +68,27 @@ def generate(document: Document) -> Generated:
     _write_end(code, document)
     reads = frozenset(before.union(*by_output))
     source = _assemble(code)
-    return Generated(_execute(code, document, source), source, reads, tuple(by_output))
+    return Generated(_execute(code, document, source), _chooser(document), source, reads, tuple(by_output))
+
+
+def _chooser(document: Document) -> Choose:
+    """A function that gives the outputs whose `when` holds, by index: what kind of message this is.
+
+    It translates nothing, so it answers for messages that cannot be translated too. Empty for those that are ignored.
+    """
+    code = Code()
+    code.site((), "the message", document.spot)
+    message = Scope("m", "m0", (), (), None)
+    code.line("m0 = m if m.__class__ is dict else WRONG")
+    for rule in document.ignores:
+        code.line(f"if {write_condition(code, message, rule.when, rule.spot.child('when'))}:")
+        code.line("    return out")
+    for index, output in enumerate(document.outputs):
+        code.line(f"if {write_condition(code, message, output.when or 'true', output.spot.child('when'))}:")
+        code.line(f"    out.append({index})")
+    code.line("return out")
+    run: Callable[[Any, int], Any] = _execute(code, document, _assemble(code))
+    return lambda message: run(message, 0)
 
 
 def _write_output(code: Code, document: Document, message: Scope, output: OutputRule, index: int) -> None:
