@@ -57,14 +57,20 @@ async def _lane(
     last = entry.state.last_seq if now is None else now.state.last_seq
     claims = checkpoints.claims.get(lane, {})
     _, chain = claims.get(first - 1, (0, ""))
-    check = LaneCheck(region, lane, key, first=first, chains_wanted=frozenset(claims), before=digest(chain))
+    count = last - first + 1
+    check = LaneCheck(
+        region, lane, key, first=first, chains_wanted=frozenset(claims), before=digest(chain), records=count
+    )
     for problem in _removed(entry, "records"):
         check.problems.say(problem)
     async for stored in stream.read(channel, entry.config["name"], first, last):
         check.add(stored)
         if stored.seq % _PROGRESS_EVERY == 0:
-            progress(lane, stored.seq - first + 1, last - first + 1)
-    progress(lane, last - first + 1, last - first + 1)
+            progress(lane, stored.seq - first + 1, count)
+    if check.origins.suspects:
+        async for stored in stream.read(channel, entry.config["name"], first, last):
+            check.look_again(stored)
+    progress(lane, count, count)
     found = check.verdict(last)
     found.problems.extend(checkpoints.compare(lane, first=first, last=last, chains=check.chains))
     return found

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from runtime import record
 from runtime.envelope import Checkpoint, EpochRecord, Signed
 from runtime.ports import HubRecord, LaneVerdict
+from sync.origins import SUSPECTS_MAX, Origins
 from sync.proof import digest, epoch_of, follow
 
 PROBLEMS_MAX = 20
@@ -61,11 +62,20 @@ class LaneCheck:
     """One lane's records, in order. `chains_wanted` are positions that checkpoints speak of.
 
     `before`: the chain before `first`, where a checkpoint names it; without it, old records having aged out, the
-    first one that is left is believed.
+    first one that is left is believed. `records`: how many will come, roughly. Afterwards, if `origins.suspects`,
+    every record once more through `look_again`.
     """
 
     def __init__(
-        self, region: str, lane: str, key: bytes, *, first: int, chains_wanted: frozenset[int], before: bytes = b""
+        self,
+        region: str,
+        lane: str,
+        key: bytes,
+        *,
+        first: int,
+        chains_wanted: frozenset[int],
+        before: bytes = b"",
+        records: int = 0,
     ) -> None:
         self._region, self._lane, self._key = region, lane, key
         self._first = first
@@ -76,6 +86,7 @@ class LaneCheck:
         self.chains: dict[int, str] = {}
         """Recomputed chain (hex) at each wanted position."""
         self.problems = Problems()
+        self.origins = Origins(records)
         self._records = self._withheld = 0
         self._epochs: list[int] = []
         self._subjects = record.event_subject(region, lane, "")
@@ -93,6 +104,14 @@ class LaneCheck:
         self._check_position(stored)
         self._check_epoch(stored)
         self._check_chain(stored)
+        if not self.origins.meet(stored.headers.get(record.ORIGIN_HEADER, "")):
+            self.problems.say(f"record {stored.seq} does not say what it came from (its origin)")
+
+    def look_again(self, stored: HubRecord) -> None:
+        """A record on the second reading: its origin may be that of an earlier one."""
+        again = self.origins.look_again(stored.seq, stored.headers.get(record.ORIGIN_HEADER, ""))
+        if again:
+            self.problems.say(f"record {again.seq} is record {again.first} once more: both have origin {again.origin}")
 
     def _gap(self, stored: HubRecord) -> None:
         gone = (
@@ -153,6 +172,8 @@ class LaneCheck:
         """`last`: the stream's last sequence."""
         if self._next <= last:
             self.problems.say(f"records {self._next} to {last} are missing")
+        if self.origins.overflown:
+            self.problems.say(f"more than {SUSPECTS_MAX} records are so out of order that repeats cannot be told")
         return LaneVerdict(
             lane=self._lane,
             first=self._first,

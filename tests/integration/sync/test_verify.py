@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from runtime import record
+from runtime.envelope import Sealed
 from runtime.ports import HubRecord, Verdict
 from sync import HUB
 from sync.settings import HubSettings
@@ -119,3 +121,21 @@ async def test_a_lane_whose_stream_is_gone_is_missed(hub: NatsServer) -> None:
 async def test_a_hub_without_the_region_is_no_success(tmp_path: Path) -> None:
     async with NatsServer(tmp_path, name="empty") as server:
         assert not (await verify(server)).ok
+
+
+async def test_an_event_that_was_sealed_twice_is_found_at_the_hub(tmp_path: Path) -> None:
+    """A region that signs it and chains it rightly is not believed either."""
+    async with NatsServer(tmp_path) as server:
+        lane, notary = StubLane(), Notary()
+        lane.add(20)
+        again = lane.rows[4].headers.replace(b"entrepot-seq:5", b"entrepot-seq:21")
+        subject, data = lane.rows[4].subject, lane.rows[4].data
+        chain = record.chain(lane.rows[-1].chain, 1, 21, subject.encode(), again, data)
+        lane.rows.append(Sealed(seq=21, epoch=1, subject=subject, headers=again, data=data, chain=chain))
+        checkpoints = StubCheckpoints([notary.checkpoint({"realtime": (21, chain)})])
+        async with running(link(server.url), lane, checkpoints=checkpoints):
+            await lane.reached(21)
+            await checkpoints.all_sent()
+        verdict = await verify(server)
+        assert not verdict.ok
+        assert verdict.lanes[0].problems == ["record 21 is record 5 once more: both have origin 1.5.0"]

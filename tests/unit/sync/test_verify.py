@@ -116,6 +116,71 @@ def test_one_changed_record_is_one_problem_and_the_rest_is_still_checked() -> No
     assert len(problems(stored)) == 2
 
 
+def with_origins(*origins: str) -> list[HubRecord]:
+    """A lane that is sealed as it should be, whatever its records came from."""
+    found: list[HubRecord] = []
+    chain = record.GENESIS
+    for seq, origin in enumerate(origins, 1):
+        row = seal(chain, seq)
+        headers = record.parse_header_block(row.headers) | {record.ORIGIN_HEADER: origin}
+        chain = record.chain(chain, 1, seq, row.subject.encode(), record.header_block(headers), row.data)
+        headers |= {record.CHAIN_HEADER: chain.hex()}
+        found.append(HubRecord(seq=seq, subject=row.subject, headers=headers, data=row.data, time=""))
+    return found
+
+
+def read_twice(stored: Sequence[HubRecord]) -> tuple[LaneCheck, list[str]]:
+    check = LaneCheck(REGION, "realtime", PUBLIC, first=1, chains_wanted=frozenset(), records=len(stored))
+    for found in stored:
+        check.add(found)
+    for found in stored:
+        check.look_again(found)
+    return check, check.verdict(len(stored)).problems
+
+
+def test_an_origin_that_a_lane_carries_twice_is_named_with_both_places() -> None:
+    _, found = read_twice(with_origins("1.1.0", "1.2.0", "1.2.1", "1.3.0", "1.2.1", "1.4.0", "1.2.1"))
+    assert found == [
+        "record 5 is record 3 once more: both have origin 1.2.1",
+        "record 7 is record 3 once more: both have origin 1.2.1",
+    ]
+
+
+def test_late_events_and_those_of_older_epochs_are_no_repeats() -> None:
+    origins = ["1.5.0", "1.9.0", "1.7.10000", "1.7.0", "2.1.0", "2.8.0", "1.8.0", "2.2.0", "1.2.0"]
+    assert read_twice(with_origins(*origins))[1] == []
+
+
+def test_a_lane_in_order_needs_no_second_reading_and_a_late_event_hardly_ever() -> None:
+    ascending = [f"1.{number}.0" for number in range(2, 3_000)]
+    assert not read_twice(with_origins(*ascending))[0].origins.suspects
+    late = [f"1.{number}.1" for number in range(2, 1_000)]
+    assert len(read_twice(with_origins(*ascending, *late))[0].origins.suspects) < 100
+
+
+def test_a_full_filter_costs_a_second_look_and_accuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.origins.BITS_MIN", 64)
+    monkeypatch.setattr("sync.origins.BITS_MAX", 64)
+    ascending, late = [f"1.{number}.0" for number in range(2, 200)], [f"1.{number}.1" for number in range(2, 100)]
+    check, found = read_twice(with_origins(*ascending, *late, "1.7.0"))
+    assert len(check.origins.suspects) > 90
+    assert found == [f"record {len(ascending + late) + 1} is record 6 once more: both have origin 1.7.0"]
+
+
+def test_more_repeats_than_can_be_told_apart_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("sync.origins.SUSPECTS_MAX", "sync.verify.SUSPECTS_MAX"):
+        monkeypatch.setattr(place, 1)
+    _, found = read_twice(with_origins("1.1.0", "1.2.0", "1.1.0", "1.2.0"))
+    assert "more than 1 records are so out of order that repeats cannot be told" in found
+
+
+@pytest.mark.parametrize("origin", ["", "1.2", "1.02.0", "1.-2.0", "a.b.c", "1.2.0 ", "9" * 5_000 + ".1.0", "１.2.0"])
+def test_a_record_without_a_readable_origin_is_named(origin: str) -> None:
+    stored = with_origins("1.1.0")
+    stored[0] = replace(stored[0], headers=stored[0].headers | {record.ORIGIN_HEADER: origin})
+    assert any("does not say what it came from" in sentence for sentence in problems(stored))
+
+
 def test_a_foreign_subject_is_named() -> None:
     stored = at_hub(sealed(2))
     stored[1] = replace(stored[1], subject="ev.eu-fr.realtime.stock.adjusted")
