@@ -115,8 +115,9 @@ class Agent:
             kept.start_soon(self._supervised, "care", lambda: self._care(kernel, gateway))
             await kept.start(AdminServer(Operations(kernel, lambda: self._status(kernel), running=True)).serve, kernel)
             await kernel.replay.resume()
+            careful = Careful(kernel)
             async with anyio.create_task_group() as forward:
-                forward.start_soon(self._supervised, "translate", lambda: self._translate(kernel))
+                forward.start_soon(self._supervised, "translate", lambda: self._translate(kernel, careful))
                 shipping.start_soon(
                     self._supervised,
                     "uplink",
@@ -209,8 +210,7 @@ class Agent:
     async def _supervised(self, name: str, task: Callable[[], object]) -> None:
         await supervise(name, task, self.watchpost.step_failed)  # type: ignore[arg-type]
 
-    async def _translate(self, kernel: Kernel) -> None:
-        careful = Careful(kernel)
+    async def _translate(self, kernel: Kernel, careful: Careful) -> None:
         while True:
             tally = await careful.batch()
             kernel.moved(tally.positions)

@@ -23,6 +23,8 @@ class Careful:
         self._left = 0 if kernel.journal.stopped_cleanly else ROWS_MAX
         self._blame: int | None = None
         """Crashes that a fact tried for the first time may have caused already: 1 if nobody counted the last one."""
+        self._tried = 0
+        """The fact that this process has named last: trying it again after an error (a full disk) is no crash."""
 
     async def batch(self) -> Tally:
         """Translate the next facts; see `TranslateStep.batch`."""
@@ -30,26 +32,29 @@ class Careful:
         if not self._left:
             return await journal.write(translate.batch)
         self._left -= 1
-        if await journal.write(self._name_the_next) >= CRASHES_MAX:
+        self._tried, crashes = await journal.write(self._name_the_next)
+        if crashes >= CRASHES_MAX:
             return await journal.write(self._set_aside)
         tally = await journal.write(lambda connection: translate.batch(connection, 1))
         if not tally.facts:
             self._left = 0
         return tally
 
-    def _name_the_next(self, connection: Connection) -> int:
+    def _name_the_next(self, connection: Connection) -> tuple[int, int]:
         """Note which fact is tried now and how many crashes it is blamed for; committed, so a crash does not hide it."""
         account = books.read(connection)
         upcoming = account.translated + 1
         if upcoming > account.facts:
-            return 0  # nothing is tried: a stop now is not the fault of whatever arrives next
+            return 0, 0  # nothing is tried: a stop now is not the fault of whatever arrives next
         named = meta.number(connection, "trying") == upcoming
         if self._blame is None:
             # If the fact that was tried last has passed, the crash came while nobody counted: any of these may be guilty.
             self._blame = 0 if named else 1
-        crashes = meta.number(connection, "trying_crashes") + 1 if named else self._blame
+        crashes = self._blame
+        if named:
+            crashes = meta.number(connection, "trying_crashes") + (upcoming != self._tried)
         meta.put(connection, trying=upcoming, trying_crashes=crashes)
-        return crashes
+        return upcoming, crashes
 
     def _set_aside(self, connection: Connection) -> Tally:
         cursor = books.read(connection).translated

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runtime.errors import StorageFull
 from runtime.journal import books, letters
 from runtime.pipeline.quarantine import CRASHES_MAX, Careful
 from tests.support.kernel import Bench, StockTranslator, configure, drive, message
@@ -96,4 +97,23 @@ def test_kills_while_facts_are_translated_are_not_added_up_over_different_facts(
         bench.accept(message("A", number))
         assert translate(bench) == 1
         bench.restart()
+    assert bench.value("SELECT count(*) FROM letters") == 0
+
+
+def test_a_message_that_finds_the_disk_full_again_and_again_is_not_blamed_for_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.restart()  # as a kill would leave it
+    bench.accept(message("A"))
+    careful = Careful(bench.kernel)
+
+    def full(*_: Any) -> None:
+        raise StorageFull("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.kernel.translate, "batch", full)
+        for _ in range(2 * CRASHES_MAX):
+            with pytest.raises(StorageFull):
+                drive(careful.batch())
+    assert drive(careful.batch()).facts == 1
     assert bench.value("SELECT count(*) FROM letters") == 0
