@@ -69,10 +69,10 @@ class JournalLock:
 
     def refuse(self, waited: str = "") -> NoReturn:
         """Raises `JournalInUse`, with the name of the holder."""
-        raise JournalInUse(
-            f"{self._holder()} has this journal open: {self._journal}{waited}",
-            hint="stop the other agent, or give this one its own data_dir; two agents must never share a journal",
-        )
+        hint = "stop the other agent, or give this one its own data_dir; two agents must never share a journal"
+        if self._held_by_command():
+            hint = "let that command finish (or end it), then start again"
+        raise JournalInUse(f"{self._holder()} has this journal open: {self._journal}{waited}", hint=hint)
 
     def give_back(self) -> None:
         """Let others in; nothing happens if it was never taken."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from runtime.cli.ask import asking
 from tests.support.example import EXAMPLE, copy_example, entrepot, take_in
 
 ORDER = (EXAMPLE / "samples" / "wms" / "01-order-new.json").read_bytes()
@@ -20,6 +23,12 @@ def config(tmp_path: Path) -> Path:
     config = copy_example(tmp_path)
     take_in(config, "wms", ORDER, RUBBISH)
     return config
+
+
+def test_a_command_says_in_the_lock_that_it_is_one_so_that_a_start_waits_for_it(config: Path) -> None:
+    with asking(Namespace(config=str(config))) as ask:
+        assert (config.parent / "state" / "journal.lock").read_text() == f"{os.getpid()} command"
+        assert ask("status")["region"] == "eu-de"
 
 
 @pytest.mark.parametrize(
