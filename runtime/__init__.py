@@ -8,5 +8,5 @@
 6. pipeline/seal      place in the lane, chain hash, bytes that never change again → journal/outbox
 7. sync/uplink        to the hub's stream, once, at exactly that place             → journal/lanes (acknowledged)
 8. pipeline/checkpoint signed: where every lane stands, and that the books balance
-`kernel` puts 2–8 together, `agent` adds edges and tasks, `operations` are the verbs of people.
+`kernel` puts 2–8 together, `agent` adds edges and tasks, `operations` are the verbs of people, `changeover` is a reload.
 """

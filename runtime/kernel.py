@@ -5,7 +5,7 @@ The agent puts edges and tasks around it; a command on a stopped agent's journal
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,12 @@ from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
 from runtime.errors import Refused
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
-from runtime.journal import header
+from runtime.journal import header, lanes
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.lock import JournalLock
 from runtime.journal.retention import Limits
+from runtime.journal.store import Connection
 from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
 from runtime.pipeline.lane import LaneAlert, LaneStep, PolicyInForce
@@ -53,16 +54,38 @@ class Kernel:
         )
         self.translate = TranslateStep(journal, self.translation)
         self.replay = Replay(journal, self.translation)
-        self.lanes = {name: LaneStep(journal, journal.lanes[name], lambda: self.policy, alert) for name in model.lanes}
+        self._alert = alert
+        self.lanes = {name: self._lane(name) for name in model.lanes}
         self.checkpoints = CheckpointStep(
             journal, identity, model.region, model.environment, configuration.clearance.digest, configuration.digest
         )
-        self.room = Room(
-            journal,
-            Limits(model.journal.refill_hours * HOUR_SECONDS, model.journal.key_days * 24 * HOUR_SECONDS),
-            model.journal.disk_bytes_max,
-            model.journal.ballast_bytes,
-        )
+        self.room = Room(journal, *_room(configuration))
+        self.configured_us = clock.now_us()
+        """Since when this configuration is in force."""
+
+    async def change(self, new: Configuration, empty: Collection[str]) -> None:
+        """Work by another configuration of this region from the next batch of translation on.
+
+        Raises `Refused`, and nothing has changed, when a lane of `empty` still has events that the hub does not have.
+        """
+        journal = self.journal
+
+        def swap(connection: Connection) -> None:
+            for name in empty:
+                row = lanes.get(connection, journal.lanes[name].id)
+                if not row.empty:
+                    count = row.queued - row.sealed_event + row.sealed - row.acked
+                    raise Refused(f"lane {name} still has {count} events that are not at the hub")
+            self.translation.use({name: source.rules for name, source in new.sources.items()}, new.router)
+
+        await journal.extend(list(new.model.lanes), {"source": list(new.sources)})
+        await journal.read(swap)
+        # Without a pause from here on: everybody on the event loop sees either the old configuration or the new one.
+        self.configuration, self.configured_us = new, clock.now_us()
+        self.lanes = {name: self.lanes.get(name) or self._lane(name) for name in new.model.lanes}
+        self.policy = self._in_force(new.clearance)
+        self.checkpoints.policy, self.checkpoints.config = new.clearance.digest, new.digest
+        self.room.use(*_room(new))
 
     def renew_policy(self) -> bool:
         """Compile the policy for today; dated rules begin and end at midnight. True if it changed."""
@@ -94,10 +117,19 @@ class Kernel:
         folder = self.configuration.data_dir / IDENTITY
         return (folder / SIGNING_FILE).exists() and (folder / COMMITMENT_FILE).exists()
 
+    def _lane(self, name: str) -> LaneStep:
+        return LaneStep(self.journal, self.journal.lanes[name], lambda: self.policy, self._alert)
+
     def _in_force(self, clearance: Clearance) -> PolicyInForce:
         names = self.journal.names
         sealer = Sealer(self.configuration.model.region, clearance, self.identity.commitment_key, names.known)
         return PolicyInForce(sealer)
+
+
+def _room(configuration: Configuration) -> tuple[Limits, int, int]:
+    journal = configuration.model.journal
+    limits = Limits(journal.refill_hours * HOUR_SECONDS, journal.key_days * 24 * HOUR_SECONDS)
+    return limits, journal.disk_bytes_max, journal.ballast_bytes
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from runtime import clock
+from runtime.config.change import Plan
 from runtime.errors import Permanent, Refused
 from runtime.journal import inspect, intake, lanes, letters
 from runtime.journal.letters import Letter
@@ -20,7 +21,7 @@ from runtime.kernel import Kernel
 from runtime.masking import masked
 from runtime.nearest import nearest
 from runtime.pipeline import adopt
-from runtime.ports import HubLink, Scope
+from runtime.ports import HubLink
 from runtime.status import Status, journal_stats
 
 ROWS_MAX = 1_000
@@ -30,12 +31,21 @@ Answer = Any
 class Operations:
     """`call(verb, parameters)` for everybody; one method a verb."""
 
-    def __init__(self, kernel: Kernel, status: Callable[[], Awaitable[Status]], *, running: bool) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        status: Callable[[], Awaitable[Status]],
+        *,
+        running: bool,
+        reload: Callable[[], Awaitable[Plan]] | None = None,
+    ) -> None:
         self._kernel = kernel
+        self._reload = reload
         self._status = status
         self._running = running
         self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {
             "status": self.status,
+            "reload": self.reload,
             "letters.list": self.letters_list,
             "letters.show": self.letters_show,
             "letters.retry": self.letters_retry,
@@ -64,6 +74,13 @@ class Operations:
     async def status(self) -> Status:
         """The books, lanes, alerts."""
         return await self._status()
+
+    async def reload(self) -> dict[str, Any]:
+        """Work by what the configuration file says now; what has changed."""
+        if self._reload is None:
+            raise Refused("no agent is running", hint="its next start reads the configuration")
+        plan = await self._reload()
+        return {"config": self._kernel.configuration.digest, "changes": plan.changes, "loosened": plan.loosened}
 
     async def letters_list(self, *, after: int = 0, limit: int = 100, state: str = "open") -> list[dict[str, Any]]:
         """Letters after a number, in order."""
@@ -140,7 +157,7 @@ class Operations:
     async def topology(self, *, apply: bool = False) -> list[Answer]:
         """Compare (and with `apply` mend) the hub's streams."""
         first = {row.name: row.oldest for row in await self._kernel.journal.read(lanes.everyone)}
-        async with _closing(self.link()) as link:
+        async with _closing(self._kernel.configuration.link()) as link:
             return list(await link.topology(first, apply=apply))
 
     async def adopt(self, *, reason: str, confirm: bool = False) -> Answer:
@@ -151,7 +168,7 @@ class Operations:
         if not fenced:
             raise Refused("no lane is fenced: there is nothing to adopt", hint="`entrepot status` shows the lanes")
         await self._until_translated()
-        async with _closing(self.link()) as link:
+        async with _closing(self._kernel.configuration.link()) as link:
             positions = [await adopt.read_position(link, journal, row) for row in fenced]
             anchor = await adopt.read_checkpoint(link)
         if not confirm:
@@ -189,22 +206,6 @@ class Operations:
                 break
             found.append(entry)
         return list(found)
-
-    def link(self) -> HubLink:
-        """A connection of its own for one question to the hub."""
-        configuration = self._kernel.configuration
-        return configuration.hub.link(configuration.hub_settings, scope(self._kernel))
-
-
-def scope(kernel: Kernel) -> Scope:
-    """Who we are to the hub."""
-    configuration = kernel.configuration
-    return Scope(
-        region=configuration.model.region,
-        environment=configuration.model.environment,
-        directory=str(configuration.directory),
-        secret=configuration.vault.secret,
-    )
 
 
 class _closing:  # noqa: N801 - reads as contextlib's `closing`, for an async close

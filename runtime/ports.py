@@ -7,6 +7,7 @@ through the entry point groups `entrepot.adapters` and `entrepot.hub`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -74,6 +75,8 @@ class SourceContext(Struct, frozen=True, kw_only=True):
     log: Callable[..., None]
     """`log(event, **fields)`: structured, redacted, rate-limited."""
     now_us: Callable[[], int]
+    in_hand: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """`async with in_hand():` around what must not be left half done when the source is changed or removed."""
 
 
 class Source(Protocol):
@@ -234,6 +237,10 @@ class StreamReport(Struct, frozen=True, kw_only=True):
 
 class HubLink(Protocol):
     """A configured connection to the centre."""
+
+    def check(self) -> None:
+        """Blocking. Raises `ConfigError` when credentials, keys or certificates cannot be read. Asks nobody."""
+        ...
 
     async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
         """Connect in the background and ship until cancelled, or until `close`, which first flushes the window."""

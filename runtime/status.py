@@ -76,6 +76,8 @@ class Status(Struct, frozen=True, kw_only=True):
     checkpoints_unsent: int
     policy: str
     config: str
+    config_since: str
+    """Since when this configuration is in force; empty while no agent runs."""
     key_id: str
     alerts: list[AlertStatus]
     warnings: list[str]

@@ -5,7 +5,7 @@ Implements `ports.HubObserver` and `pipeline.lane.LaneAlert`. Never blocks, deci
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime import clock
@@ -75,6 +75,13 @@ class Watchpost(LaneAlert):
         """See `ports.HubObserver`."""
         self._log.limited(event, **fields)
 
+    def hub_changes(self) -> None:
+        """The connection is being replaced: what was known of the hub is about another one."""
+        self.hub_connected, self.hub = False, ""
+        for name in self.hub_notes:
+            self.alerts.clear_alert("hub_weak", name)
+        self.hub_last, self.hub_notes = {}, {}
+
     # ------------------------------------------------------------ lanes
 
     def fenced(self, lane: str, fence: Fence) -> None:
@@ -138,11 +145,28 @@ class Watchpost(LaneAlert):
             else:
                 self.alerts.clear_alert("refill_short", name)
 
-    def unkeyed(self, source: str) -> None:
-        """This source's retries cannot be told from new messages unless the sender gives a key."""
-        self.alerts.raise_alert(
-            "source_without_dedupe", source, f"A retry by {source} without an Idempotency-Key is a second fact."
-        )
+    def sources(self, keyed: Mapping[str, bool]) -> None:
+        """The sources that there are; not keyed: a retry cannot be told from a new message unless the sender gives a key."""
+        for source, known in keyed.items():
+            if not known:
+                sentence = f"A retry by {source} without an Idempotency-Key is a second fact."
+                self.alerts.raise_alert("source_without_dedupe", source, sentence)
+        for alert in self.alerts.active():
+            if alert.name == "source_without_dedupe" and keyed.get(alert.subject, True):
+                self.alerts.clear_alert(alert.name, alert.subject)
+
+    def step_ended(self, step: str) -> None:
+        """The task is no longer wanted, or begins anew with other settings."""
+        self.alerts.clear_alert("step_failing", step)
+
+    def reload_refused(self, error: EntrepotError) -> None:
+        """A new configuration cannot be used; the old one goes on."""
+        self._log.once("error", "the new configuration was refused; the old one goes on", error=error)
+        self.alerts.raise_alert("reload_refused", "", f"The last reload was refused: {error}", error.hint)
+
+    def reload_done(self) -> None:
+        """The file says what is in force."""
+        self.alerts.clear_alert("reload_refused")
 
     def set_aside(self) -> None:
         """A fact ended the process again and again and became a letter."""

@@ -38,6 +38,10 @@ class NatsLink:
         self._running = 0
         self._idle = anyio.Event()
 
+    def check(self) -> None:
+        """See `runtime.ports.HubLink`."""
+        Access(self._settings, self._scope).options()
+
     async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
         """See `runtime.ports.HubLink`; ends in order after `close`.
 

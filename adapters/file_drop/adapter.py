@@ -63,6 +63,10 @@ class FileDropSource:
 
     async def _take(self, folder: DropFolder, name: str) -> None:
         """Bring one claimed file to its end. What only fails for now leaves it claimed."""
+        async with self._context.in_hand():
+            await self._finish(folder, name)
+
+    async def _finish(self, folder: DropFolder, name: str) -> None:
         result = self._handover.begin(name)
         log = partial(self._context.log, source=self._context.name, file=result.file)
         try:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from runtime.canonical.leaves import leaves
 from runtime.canonical.registry import TYPES, CanonicalType
-from runtime.clearance.actions import ALLOW
+from runtime.clearance.actions import ALLOW, Action
 from runtime.clearance.decide import Decision, decide
 from runtime.clearance.policy import Policy, in_force
 from runtime.clearance.projection import Projector
@@ -105,6 +105,10 @@ class Clearance:
             ExplainRow(d.leaf.path, d.leaf.class_name, d.leaf.subject, d.action.name, d.rule, d.basis)
             for d in self._decisions[type_name]
         ]
+
+    def actions(self) -> dict[tuple[str, str], Action]:
+        """(event type, path) → what is done to that leaf."""
+        return {(name, d.leaf.path): d.action for name, rows in self._decisions.items() for d in rows}
 
     def dispositions(self) -> list[Disposition]:
         """The usual disposition of each type, for the evidence."""

@@ -63,10 +63,8 @@ def examine(options: Namespace) -> Iterator[Finding]:
 
 
 def _configuration(path: Path, configuration: Configuration) -> Finding:
-    from runtime.cli.check import check_secrets
-
     try:
-        check_secrets(path, configuration)
+        configuration.read_secrets()
     except EntrepotError as error:
         return Finding("configuration", "critical", str(error), error.hint)
     if configuration.warnings:

@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "run": "run the agent of a region",
     "demo": "see it work: a real hub, one region, three simulated partners",
     "check": "check the configuration and everything that it names",
+    "reload": "let the running agent work by the changed configuration, without a restart",
     "status": "the books, the lanes, and what somebody should do",
     "letters": "rejected messages: list, show, retry, release, discard",
     "replay": "translate a range of a source again, after a mapping was mended",

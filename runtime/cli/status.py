@@ -82,6 +82,11 @@ def _hub(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "warning", f"the hub is away; accepting goes on{room}"
 
 
+def _configuration(status: dict[str, Any]) -> str:
+    since = f", in force since {status['config_since'][:19]}+00:00" if status["config_since"] else ""
+    return f"{status['config'][:12]}{since}"
+
+
 def _tables(status: dict[str, Any]) -> None:
     from runtime.cli import screen
 
@@ -109,7 +114,8 @@ def _tables(status: dict[str, Any]) -> None:
         ("not yet translated", status["untranslated"]),
         ("disk", f"{used} of {budget} used; full in {screen.duration(status['buffer_seconds_left'])}"),
         ("signed checkpoints not yet at the hub", status["checkpoints_unsent"]),
-        ("policy, configuration, key", f"{status['policy'][:12]}, {status['config'][:12]}, {status['key_id']}"),
+        ("policy, key", f"{status['policy'][:12]}, {status['key_id']}"),
+        ("configuration", _configuration(status)),
     ]
     screen.table(("", ""), [(name, screen.cell(value)) for name, value in facts])
     notes = [(name, note) for name, lane in status["lanes"].items() for note in lane["notes"]]

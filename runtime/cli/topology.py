@@ -60,15 +60,7 @@ def read_streams(options: Namespace, *, apply: bool) -> list[dict[str, Any]]:
 async def _without_journal(configuration: Configuration, apply: bool) -> list[dict[str, Any]]:
     import msgspec
 
-    from runtime.ports import Scope
-
-    scope = Scope(
-        region=configuration.model.region,
-        environment=configuration.model.environment,
-        directory=str(configuration.directory),
-        secret=configuration.vault.secret,
-    )
-    link = configuration.hub.link(configuration.hub_settings, scope)
+    link = configuration.link()
     try:
         reports = await link.topology(dict.fromkeys(configuration.model.lanes, 1), apply=apply)
     finally:

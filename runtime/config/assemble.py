@@ -5,6 +5,7 @@ Problems that can lose or leak are errors; the rest are warnings with a next ste
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, Hub, Translator
+from runtime.ports import Adapter, Hub, HubLink, Scope, Translator
 from runtime.record import CHECKPOINTS_LANE
-from runtime.vault import Vault
+from runtime.vault import SCHEME, Vault
 
 _SHARED_KEYS = frozenset(SourceSettings.__struct_fields__)
 
@@ -61,6 +62,30 @@ class Configuration(Struct, frozen=True, kw_only=True):
     hub: Hub
     hub_settings: Any
     warnings: list[str]
+    references: dict[str, str] = {}
+    """Where a secret is named → `secret://name`."""
+
+    def read_secrets(self) -> dict[str, str]:
+        """Where each secret is named → SHA-256 of its bytes. Blocking. Raises `ConfigError` for one that is not there."""
+        return {place: self._digest_of(place, reference) for place, reference in self.references.items()}
+
+    def _digest_of(self, place: str, reference: str) -> str:
+        try:
+            return sha256(self.vault.secret(reference)).hexdigest()
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {place}: {error}", hint=error.hint) from None
+        except OSError as error:
+            raise ConfigError(f"{self.path}: {place}: {reference} cannot be read ({error.strerror})") from None
+
+    def link(self) -> HubLink:
+        """A connection to the hub as this region."""
+        scope = Scope(
+            region=self.model.region,
+            environment=self.model.environment,
+            directory=str(self.directory),
+            secret=self.vault.secret,
+        )
+        return self.hub.link(self.hub_settings, scope)
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -102,6 +127,7 @@ class _Assembly:
             hub_settings=convert(model.hub, hub.settings, where=self.where, at="hub"),
             warnings=self.warnings,
             digest=sha256(b"\0".join(self.files)).hexdigest(),
+            references=dict(_references(self.raw, "")),
         )
 
     def _check_lanes(self) -> None:
@@ -190,6 +216,17 @@ class _Assembly:
                 ' give the mapping a key, or set dedupe = "body"'
             )
         return keyed
+
+
+def _references(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and value.startswith(SCHEME):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _references(part, f"{place}.{key}" if place else key)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _references(part, f"{place}[{index}]")
 
 
 def translator_has_key(translator: Translator) -> bool:

@@ -39,14 +39,16 @@ class Listener(web.Server):
             handler,
             access_log=None,
             auto_decompress=False,
-            keepalive_timeout=settings.keepalive_seconds,
             lingering_time=LINGER_SECONDS,
-            max_field_size=settings.header_bytes_max,
-            max_headers=settings.headers_max,
-            max_line_size=settings.header_bytes_max,
+            **_limits(settings),
         )
         self.settings = settings
         self.log = log
+
+    def use(self, settings: GatewaySettings) -> None:
+        """Limits for connections from now on; those that are open keep what their parser was made with."""
+        self.settings = settings
+        self._kwargs |= _limits(settings)
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -56,10 +58,19 @@ class Listener(web.Server):
         return len(self._connections) > self.settings.connections_max
 
 
+def _limits(settings: GatewaySettings) -> dict[str, Any]:
+    return {
+        "keepalive_timeout": settings.keepalive_seconds,
+        "max_field_size": settings.header_bytes_max,
+        "max_headers": settings.headers_max,
+        "max_line_size": settings.header_bytes_max,
+    }
+
+
 class Connection(web.RequestHandler):
     """aiohttp's protocol, plus: too many connections, a slow head, a large head, and problems instead of plain text."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "_listener", "_newest")
+    __slots__ = ("_head_bytes", "_head_timer", "_listener", "_newest", "leaving")
 
     def __init__(self, listener: Listener, *, loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
         super().__init__(listener, loop=loop, **limits)
@@ -68,6 +79,8 @@ class Connection(web.RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._newest: StreamReader | None = None
         """Body of the newest request: while it is under way, bytes belong to it and not to a head."""
+        self.leaving = False
+        """The next answer is the last one: the sender shall connect anew, to another address."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

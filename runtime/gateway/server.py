@@ -15,11 +15,11 @@ from aiohttp import web
 from anyio.abc import TaskStatus
 
 from runtime import clock
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, Refused
 from runtime.gateway import health, problems
 from runtime.gateway.answers import Answer, rejected
 from runtime.gateway.body import Room
-from runtime.gateway.connection import Listener, Log, new_correlation_id
+from runtime.gateway.connection import Connection, Listener, Log, new_correlation_id
 from runtime.gateway.inlet import GatewaySource, Inlet
 from runtime.gateway.keys import traceparent
 from runtime.gateway.problems import Rejection
@@ -56,8 +56,10 @@ class Gateway:
         self._now = now
         self._room = Room(settings.buffered_bytes_max)
         self._runner: web.ServerRunner | None = None
+        self._listener: Listener | None = None
         self._in_hand = 0
         self._idle: anyio.Event | None = None
+        self._served: dict[str, GatewaySource] = {}
         self._inlets: dict[str, Inlet] = {}
         self.draining = False
         """Set to refuse new messages with 503 while everything else goes on."""
@@ -65,40 +67,75 @@ class Gateway:
         """How often each path (of a known source or a page) was answered with which status."""
         self.serve_sources(sources)
 
-    def serve_sources(self, sources: Mapping[str, GatewaySource]) -> None:
-        """Replace all sources at once; requests in hand finish with the old ones."""
-        settings = self._settings
+    def serve_sources(self, sources: Mapping[str, GatewaySource], settings: GatewaySettings | None = None) -> None:
+        """Replace all sources, and the limits, at once; requests in hand finish with the old ones.
+
+        A source that is the same object keeps its bucket and its count of requests in hand.
+        """
+        before, settings = self._settings, settings or self._settings
+        if settings is not before:
+            self._room.bytes_max = settings.buffered_bytes_max
+            if self._listener is not None:
+                self._listener.use(settings)
+        kept = self._served if settings.body_timeout_seconds == before.body_timeout_seconds else {}
         self._inlets = {
-            f"/in/{name}": Inlet(
-                served, served.limits or settings, self._room, settings.body_timeout_seconds, self._now
-            )
+            f"/in/{name}": self._inlets[f"/in/{name}"]
+            if kept.get(name) is served
+            else Inlet(served, served.limits or settings, self._room, settings.body_timeout_seconds, self._now)
             for name, served in sources.items()
         }
+        self._served, self._settings = dict(sources), settings
 
     async def start(self, sockets: Sequence[socket.socket] | None = None) -> list[str]:
         """Listen and return the addresses as `host:port`. Open `sockets` (systemd) replace `settings.listen`.
 
         Raises `ConfigError` when the address cannot be had.
         """
-        runner = web.ServerRunner(
-            Listener(self._handle, self._settings, self._log), shutdown_timeout=_CLOSE_SECONDS_MAX
-        )
+        self._listener = Listener(self._handle, self._settings, self._log)
+        runner = web.ServerRunner(self._listener, shutdown_timeout=_CLOSE_SECONDS_MAX)
         await runner.setup()
         try:
-            for site in self._sites(runner, sockets):
+            for site in _sites(runner, self._settings, sockets):
                 await site.start()
         except OSError as error:
             await runner.cleanup()
             raise _no_address(self._settings.listen, error) from error
         self._runner = runner
-        return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in runner.addresses]
+        return self.addresses
 
-    def _sites(self, runner: web.ServerRunner, sockets: Sequence[socket.socket] | None) -> list[web.BaseSite]:
-        backlog = self._settings.backlog_max
-        if sockets:
-            return [web.SockSite(runner, sock, backlog=backlog) for sock in sockets]
-        host, port = parse_listen(self._settings.listen)
-        return [web.TCPSite(runner, host, port, backlog=backlog)]
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as `host:port`."""
+        names = self._runner.addresses if self._runner is not None else []
+        return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
+
+    async def listen_too(self, settings: GatewaySettings) -> list[web.BaseSite]:
+        """Listen at `settings.listen` beside the present address; returns the sites. Raises `ConfigError`."""
+        if self._runner is None:
+            raise Refused("the gateway is stopping")
+        sites = _sites(self._runner, settings, None)
+        try:
+            for site in sites:
+                await site.start()
+        except OSError as error:
+            await self.leave(sites)
+            raise _no_address(settings.listen, error) from error
+        return sites
+
+    async def leave(self, sites: Sequence[web.BaseSite]) -> None:
+        """Take no more connections at these sites. Does not wait."""
+        for site in sites:
+            if self._runner is not None and site in self._runner.sites:
+                await site.stop()
+
+    async def move_to(self, sites: Sequence[web.BaseSite]) -> None:
+        """Listen at these sites alone; each open connection gets its next answer and is then closed. Does not wait."""
+        if self._runner is None:
+            return
+        await self.leave([site for site in self._runner.sites if site not in sites])
+        for connection in self._listener.connections if self._listener is not None else ():
+            if isinstance(connection, Connection):
+                connection.leaving = True
 
     async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
         """Stop listening, answer what is in hand, close every connection. Safe to call twice."""
@@ -128,7 +165,10 @@ class Gateway:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self._in_hand += 1
         try:
-            return await self._answer(request)
+            answer = await self._answer(request)
+            if request.protocol.leaving:  # type: ignore[attr-defined]
+                answer.force_close()
+            return answer
         finally:
             self._in_hand -= 1
             if self._idle is not None and not self._in_hand:
@@ -181,6 +221,16 @@ class Gateway:
             **fields,
         )
         return rejected(rejection, correlation_id)
+
+
+def _sites(
+    runner: web.ServerRunner, settings: GatewaySettings, sockets: Sequence[socket.socket] | None
+) -> list[web.BaseSite]:
+    backlog = settings.backlog_max
+    if sockets:
+        return [web.SockSite(runner, sock, backlog=backlog) for sock in sockets]
+    host, port = parse_listen(settings.listen)
+    return [web.TCPSite(runner, host, port, backlog=backlog)]
 
 
 def _no_address(listen: str, error: OSError) -> ConfigError:

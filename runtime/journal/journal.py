@@ -80,6 +80,21 @@ class Journal:
         connection.execute("COMMIT")
         self.names.load(connection)
 
+    async def extend(self, lane_names: Sequence[str], names: Mapping[str, Sequence[str]]) -> None:
+        """Lanes and names of another configuration get their rows and numbers; nothing is taken away."""
+
+        def add(connection: sqlite3.Connection) -> None:
+            lanes.ensure(connection, list(lane_names))
+            for kind, known in names.items():
+                self.names.register(connection, kind, known)
+
+        def learn(connection: sqlite3.Connection) -> None:
+            self.names.load(connection)
+            self.lanes = {row.name: row for row in lanes.everyone(connection)}
+
+        await self.write(add)
+        await self.read(learn)
+
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Commit a change together with whatever else waits; see `Writer.write`."""
         return await self.writer.write(change)

@@ -28,6 +28,11 @@ class LaneRow(Struct, frozen=True):
     acked_chain: bytes
     oldest: int
 
+    @property
+    def empty(self) -> bool:
+        """Whether the hub has everything."""
+        return self.queued == self.sealed_event and self.sealed == self.acked
+
     def row_id(self, number: int) -> int:
         """Id of the n-th event, or of the outbox row at sequence n."""
         return self.id << SHIFT | number

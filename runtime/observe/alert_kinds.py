@@ -133,6 +133,13 @@ ALERTS: dict[str, AlertKind] = {
         what_the_agent_did="It accepts every message. It never guesses that two equal messages are one.",
         what_to_do='Have the sender set `Idempotency-Key`, name the key in the mapping, or set `dedupe = "body"`.',
     ),
+    "reload_refused": AlertKind(
+        severity="warning",
+        title="A new configuration was refused",
+        what_it_means="The configuration on disk is not the one in force. A restart would fail, or work differently.",
+        what_the_agent_did="It changed nothing and goes on with the configuration that it had.",
+        what_to_do="Read the reason in `entrepot status`, mend the file, `entrepot check`, then `entrepot reload`.",
+    ),
     "key_missing": AlertKind(
         severity="critical",
         title="A key or secret is missing or cannot be read",

@@ -83,18 +83,25 @@ class AlertSender:
         read_clocks: Callable[[], Reading],
         post: Post | None = None,
     ) -> None:
-        self._settings = settings
         self._origin = origin
         self._log = log
         self._counters = counters
         self._read_clocks = read_clocks
-        self._post = post or (Webhook(settings.webhook, settings.timeout_seconds) if settings.webhook else None)
-        self._book = AlertBook(reminder_seconds=settings.reminder_seconds)
+        self._book = AlertBook()
         self._waiting: deque[Notice] = deque()
         self._news = anyio.Event()
         self._delivering = anyio.Lock()
-        self._backoff = Backoff(seconds_min=1.0, seconds_max=settings.backoff_seconds_max)
         self._jitter = Random()  # noqa: S311 - spreads retries, protects nothing
+        self.use(settings, post)
+
+    def use(self, settings: AlertSettings, post: Post | None = None) -> None:
+        """Tell by these settings from now on, also what waits; without a webhook that is forgotten."""
+        self._settings = settings
+        self._post = post or (Webhook(settings.webhook, settings.timeout_seconds) if settings.webhook else None)
+        if self._post is None:
+            self._waiting.clear()  # nobody wants them any more
+        self._book.reminder_seconds = settings.reminder_seconds
+        self._backoff = Backoff(seconds_min=1.0, seconds_max=settings.backoff_seconds_max)
 
     def raise_alert(
         self,

@@ -72,7 +72,7 @@ class AlertBook:
     """The alerts that are raised now. Names must be in `ALERTS`: an unknown one is our own bug (KeyError)."""
 
     def __init__(self, *, reminder_seconds: float = 14_400.0, active_max: int = 1_000) -> None:
-        self._reminder_seconds = reminder_seconds
+        self.reminder_seconds = reminder_seconds
         self._active_max = active_max
         self.refused = 0
         """Alerts that found no room. Subjects are configured names, so this stays 0."""
@@ -134,7 +134,7 @@ class AlertBook:
             if not alert.told:
                 if at.monotonic - alert.raised_at >= ALERTS[alert.name].after_seconds:
                     yield _tell(alert, "raised", at)
-            elif at.monotonic - alert.told_at >= self._reminder_seconds:
+            elif at.monotonic - alert.told_at >= self.reminder_seconds:
                 yield _tell(alert, "reminder", at)
 
     def active(self) -> list[ActiveAlert]:

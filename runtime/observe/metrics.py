@@ -60,6 +60,15 @@ class Counters:
         self.log_lines_suppressed = 0
         self.log_lines_lost = 0
 
+    def know(self, sources: Iterable[str], lanes: Iterable[str]) -> None:
+        """Names of another configuration. Those that are gone keep their counts: a counter never goes back."""
+        for name in sources:
+            for counts in (self.intake_facts, self.intake_bytes, self.translated):
+                counts.setdefault(name, 0)
+        for name in lanes:
+            for counts in (self.rewinds, self.rewound):
+                counts.setdefault(name, 0)
+
     def request(self, source: str, status: int) -> None:
         """One answered HTTP request; `source` may be whatever stood in the path."""
         key = (source if source in self.intake_facts else OTHER, status)

@@ -32,7 +32,7 @@ class CheckpointStep:
         self._region = region
         self._environment = environment
         self.policy = policy
-        self._config = config
+        self.config = config
         self._signal = Signal()
         self._sent = Signal()
         self.last_us = 0
@@ -60,7 +60,7 @@ class CheckpointStep:
             },
             books=books.read(connection).account(),
             policy=self.policy,
-            config=self._config,
+            config=self.config,
             sqlite=SQLITE_VERSION,
             previous=previous,
             final=final,

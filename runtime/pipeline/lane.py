@@ -203,6 +203,11 @@ class LaneStep:
         self.row = row
         self._signal.notify()
 
+    async def drained(self) -> None:
+        """Return when the hub has every event of this lane."""
+        while not self.row.empty:
+            await self._signal.wait()
+
     async def refresh(self) -> None:
         """Read the positions and the fence again, after a change that was not made here."""
         self._ahead = None  # `adopt` may have taken these rows back

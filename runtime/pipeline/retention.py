@@ -44,6 +44,12 @@ class Room:
         self.full = False
         self.pressed = False
 
+    def use(self, limits: Limits, budget_bytes: int, ballast_bytes: int) -> None:
+        """Other limits from the next round on."""
+        if ballast_bytes != self._ballast_bytes:
+            self._ballast.unlink(missing_ok=True)  # the next round makes it in its new size
+        self._limits, self._budget, self._ballast_bytes = limits, budget_bytes, ballast_bytes
+
     async def tend(self) -> None:
         """One round: measure, age, prune, keep the ballast. Called every second or so."""
         await self.measure()

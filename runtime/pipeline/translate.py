@@ -59,8 +59,20 @@ class Translation:
 
     def __init__(self, journal: Journal, sources: Mapping[str, SourceRules], router: Router) -> None:
         self._journal = journal
-        self._sources = sources
-        self._router = router
+        self._configured: Mapping[str, SourceRules] = {}
+        self._sources: dict[str, SourceRules] = {}
+        self._routers: dict[str, Router] = {}
+        self.use(sources, router)
+
+    def use(self, sources: Mapping[str, SourceRules], router: Router) -> None:
+        """Other rules from the next fact on; call it on the journal's thread, so between two batches.
+
+        What was accepted from a source that goes is still translated as it was, until the change after this one.
+        """
+        going = self._configured.keys() - sources.keys()
+        self._sources = {name: self._configured[name] for name in going} | dict(sources)
+        self._routers = {name: self._routers[name] for name in going} | dict.fromkeys(sources, router)
+        self._configured = sources
 
     def outcome(self, envelope: Envelope) -> Sequence[Event | Ignored]:
         """What the fact says today. Pure but for the mapping in use. Raises `Untranslatable`."""
@@ -187,7 +199,7 @@ class Translation:
     def _row(self, connection: Connection, envelope: Envelope, event: Event, late: bool) -> NewEvent:
         names = self._journal.names
         type_name = NAMES[type(event.data)]
-        lane = self._router.lane(type_name, envelope.source, event.partition_key)
+        lane = self._routers[envelope.source].lane(type_name, envelope.source, event.partition_key)
         return NewEvent(
             lane=self._journal.lanes[lane].id,
             intake_seq=envelope.intake_seq,

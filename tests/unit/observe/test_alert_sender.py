@@ -231,3 +231,25 @@ async def test_a_webhook_that_nobody_serves_is_tried_again_and_its_address_is_no
 async def test_an_address_that_is_none_is_not_tried_for_ever() -> None:
     with pytest.raises(Permanent):
         await Webhook("http://", 5)(b"{}")
+
+
+async def test_other_settings_send_what_waits_to_the_new_webhook_and_keep_what_is_raised() -> None:
+    before, after = Receiver(*[Retryable("away", after_seconds=0.0)] * 3), Receiver()
+    desk = Desk(before)
+    desk.sender.raise_alert("disk_full", "", "full")
+    assert not await desk.sender.flush(0.01)
+    desk.sender.use(AlertSettings(reminder_seconds=60), after)
+    assert await desk.sender.flush(10)
+    desk.at = 61
+    desk.sender.tick()
+    assert await desk.sender.flush(10)
+    assert before.documents == []
+    assert after.changes() == [("disk_full", "raised"), ("disk_full", "reminder")]
+
+
+async def test_without_a_webhook_nothing_waits_any_more() -> None:
+    desk = Desk(Receiver(*[Retryable("away")] * 9))
+    desk.sender.raise_alert("disk_full", "", "full")
+    desk.sender.use(AlertSettings())
+    assert await desk.sender.flush(10)
+    assert [alert.name for alert in desk.sender.active()] == ["disk_full"]

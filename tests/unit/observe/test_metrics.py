@@ -175,3 +175,14 @@ def test_two_expositions_in_one_process_do_not_disturb_each_other() -> None:
     first.request("wms", 202)
     assert "entrepot_intake_requests_total{" in Exposition(first, BUILD).render(None).decode()
     assert "entrepot_intake_requests_total{" not in Exposition(second, BUILD).render(None).decode()
+
+
+def test_new_sources_and_lanes_are_counted_by_name_and_old_ones_keep_their_counts() -> None:
+    counters = Counters(["wms"], ["realtime"])
+    counters.accepted("wms", 3, 30)
+    counters.accepted("carrier", 1, 10)
+    counters.know(["carrier"], ["bulk"])
+    counters.accepted("carrier", 2, 20)
+    counters.rewind("bulk", 5)
+    assert counters.intake_facts == {"wms": 3, "other": 1, "carrier": 2}
+    assert counters.rewound == {"realtime": 0, "other": 0, "bulk": 5}

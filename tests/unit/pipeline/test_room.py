@@ -168,3 +168,19 @@ async def test_a_message_larger_than_the_room_leaves_nothing_behind(tmp_path: Pa
         assert kernel.room.full
         account = await kernel.journal.read(books.read)
         assert (account.facts, account.accepted, account.balanced) == (0, 0, True)
+
+
+async def test_other_limits_count_from_the_next_round_on(tmp_path: Path, gauges: Gauges) -> None:
+    async with support.region(tmp_path) as kernel:
+        room, ballast = room_of(kernel, ballast=BALLAST), tmp_path / "state" / "ballast"
+        gauges.used = BUDGET // 2
+        await room.tend()
+        assert not room.full
+        room.use(Limits(1, 1), BUDGET // 2, BALLAST // 2)
+        assert not ballast.exists()
+        await room.tend()
+        assert room.full
+        room.use(Limits(1, 1), BUDGET, BALLAST // 2)
+        await room.tend()
+        assert not room.full
+        assert ballast.stat().st_size == BALLAST // 2

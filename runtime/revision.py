@@ -1,0 +1,139 @@
+"""One configuration made ready to run: sources with their secrets, doors for the gateway, the way to the hub.
+
+Making it may fail and touches nothing that runs; what did not change is taken over from the revision before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import anyio
+from msgspec import Struct
+
+from runtime import clock
+from runtime.config.assemble import Configuration, ConfiguredSource
+from runtime.config.change import Plan
+from runtime.crew import Worker
+from runtime.errors import ConfigError
+from runtime.gateway.inlet import GatewaySource
+from runtime.kernel import Kernel
+from runtime.observe.log import Log
+from runtime.observe.metrics import Counters
+from runtime.pipeline.accept import SourceIntake
+from runtime.ports import HubLink, HubObserver, Source, SourceContext
+
+UPLINK = "uplink"
+
+
+class RunningSource(Struct, frozen=True):
+    """A source with what it was lent."""
+
+    source: Source
+    door: GatewaySource | None
+    """None: it does not answer HTTP."""
+    in_hand: anyio.Lock
+
+    @property
+    def worker(self) -> Worker:
+        return Worker(self.source.run, lambda: self.in_hand)
+
+
+class Revision(Struct, frozen=True, kw_only=True):
+    """What runs by one configuration."""
+
+    configuration: Configuration
+    secrets: Mapping[str, str]
+    """See `Configuration.read_secrets`: what the sources and the link were made with."""
+    sources: dict[str, RunningSource]
+    link: HubLink
+
+    @property
+    def doors(self) -> dict[str, GatewaySource]:
+        """What the gateway serves."""
+        return {name: running.door for name, running in self.sources.items() if running.door is not None}
+
+    def workers(self, names: frozenset[str] | None = None) -> dict[str, Worker]:
+        """The tasks of these sources, or of all."""
+        return {step(name): s.worker for name, s in self.sources.items() if names is None or name in names}
+
+    def uplink(self, kernel: Kernel, observer: HubObserver) -> dict[str, Worker]:
+        """The task that ships every lane of the kernel as it is configured now."""
+        lanes = list(kernel.lanes.values())
+        run = lambda: self.link.run(lanes, kernel.checkpoints, observer)  # noqa: E731
+        return {UPLINK: Worker(run, lambda: _closed(self.link))}
+
+
+class Workshop:
+    """Makes revisions of one agent."""
+
+    def __init__(self, kernel: Kernel, counters: Counters, log: Log) -> None:
+        self._kernel = kernel
+        self._counters = counters
+        self._log = log
+
+    def first(self, configuration: Configuration) -> Revision:
+        """For a start. Raises `ConfigError` when a source's secret is missing; one for the hub alone stops no intake."""
+        sources = {name: self._source(configuration, source) for name, source in configuration.sources.items()}
+        try:
+            secrets = configuration.read_secrets()
+        except ConfigError:
+            secrets = {}  # the next change takes everything for new, and says what is missing
+        return Revision(configuration=configuration, secrets=secrets, sources=sources, link=configuration.link())
+
+    def following(
+        self, before: Revision, configuration: Configuration, secrets: Mapping[str, str], plan: Plan
+    ) -> Revision:
+        """For a change. Raises `ConfigError`."""
+        sources = {
+            name: self._source(configuration, source) if name in plan.started else before.sources[name]
+            for name, source in configuration.sources.items()
+        }
+        link = configuration.link() if plan.uplink else before.link
+        return Revision(configuration=configuration, secrets=secrets, sources=sources, link=link)
+
+    def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
+        name, in_hand = configured.name, anyio.Lock()
+        source = configured.adapter.source(
+            configured.settings,
+            SourceContext(
+                name=name,
+                intake=self._intake(name),
+                secret=configuration.vault.secret,
+                directory=str(configuration.directory),
+                log=self._log.door(source=name),
+                now_us=clock.now_us,
+                in_hand=lambda: in_hand,
+            ),
+        )
+        door = GatewaySource(
+            source=source,
+            intake=self._intake(name),
+            translator=configured.rules.translator,
+            dedupe=configured.shared.dedupe,
+            limits=configured.limits,
+        )
+        return RunningSource(source, door if configured.adapter.accepts_http else None, in_hand)
+
+    def _intake(self, source: str) -> SourceIntake:
+        kernel = self._kernel
+        return SourceIntake(
+            kernel.acceptance,
+            kernel.journal,
+            source,
+            room=lambda: not kernel.room.full,
+            full=kernel.room.disk_is_full,
+            count=self._counters.accepted,
+        )
+
+
+def step(source: str) -> str:
+    """The name of a source's task in alerts and metrics."""
+    return f"source/{source}"
+
+
+@asynccontextmanager
+async def _closed(link: HubLink) -> AsyncIterator[None]:
+    """The link, once what is on the wire has been answered."""
+    await link.close()
+    yield
