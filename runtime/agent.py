@@ -90,7 +90,7 @@ class Agent:
         steps = Steps(kernel, self.watchpost, self.counters, self.log)
         await steps.look()
         self.watchpost.sources({name: source.keyed for name, source in configuration.sources.items()})
-        workshop = Workshop(kernel, self.counters, self.log)
+        workshop = Workshop(kernel, self.counters, self.log, lambda: not self.watchpost.clock_bad)
         revision = workshop.first(configuration)
         exposition = Exposition(self.counters, self._build())
         gateway = Gateway(
@@ -185,7 +185,9 @@ class Agent:
         async with self._changing:
             if self._changeover is None or self._stopping.is_set():
                 raise Refused("the agent is starting or stopping", hint="the next start reads the configuration")
-            return await self._changeover.apply(configuration)
+            plan = await self._changeover.apply(configuration)
+            _spare_the_collector()
+            return plan
 
     async def _reload_if_possible(self) -> None:
         try:
@@ -215,7 +217,8 @@ class Agent:
 
 
 def _spare_the_collector() -> None:
-    """What the start has made stays until the end: looking through it again and again costs a tenth of a request."""
+    """What a start or a reload has made stays for long: looking through it again and again costs a tenth of a request."""
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_OBJECTS, 20, 50)

@@ -77,13 +77,18 @@ class SourceContext(Struct, frozen=True, kw_only=True):
     now_us: Callable[[], int]
     in_hand: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     """`async with in_hand():` around what must not be left half done when the source is changed or removed."""
+    clock_is_right: Callable[[], bool] = lambda: True
+    """Whether `now_us` can be believed: signed instants cannot be judged otherwise."""
 
 
 class Source(Protocol):
     """A configured source: either it answers HTTP (`authenticate`), or it fetches by itself (`run`), or both."""
 
-    def authenticate(self, request: Request) -> None:
-        """Return if the request may pass. Raises `Refused`. Constant time, on raw bytes, before any parsing."""
+    def authenticate(self, request: Request) -> str | None:
+        """Return if the request may pass: the message id that its signature covers, or None when there is none.
+
+        Raises `Refused`, or `Retryable` when it cannot be judged now. Constant time, on raw bytes, before any parsing.
+        """
         ...
 
     async def run(self) -> None:

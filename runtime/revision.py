@@ -5,7 +5,7 @@ Making it may fail and touches nothing that runs; what did not change is taken o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -67,10 +67,11 @@ class Revision(Struct, frozen=True, kw_only=True):
 class Workshop:
     """Makes revisions of one agent."""
 
-    def __init__(self, kernel: Kernel, counters: Counters, log: Log) -> None:
+    def __init__(self, kernel: Kernel, counters: Counters, log: Log, clock_is_right: Callable[[], bool]) -> None:
         self._kernel = kernel
         self._counters = counters
         self._log = log
+        self._clock_is_right = clock_is_right
 
     def first(self, configuration: Configuration) -> Revision:
         """For a start. Raises `ConfigError` when a source's secret is missing; one for the hub alone stops no intake."""
@@ -103,6 +104,7 @@ class Workshop:
                 directory=str(configuration.directory),
                 log=self._log.door(source=name),
                 now_us=clock.now_us,
+                clock_is_right=self._clock_is_right,
                 in_hand=lambda: in_hand,
             ),
         )

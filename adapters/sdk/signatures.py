@@ -1,121 +1,199 @@
-"""One table-driven verifier of webhook signatures: a platform is a row of data, not code.
+"""One table-driven verifier of webhook signatures: a platform is a row of data (`scheme.py`), not code.
 
-Works on raw bytes before any parsing, in constant time, with several live secrets. Whatever a sender puts into
-a header ends in `Refused`, never in another exception.
+Works on raw bytes before any parsing, in constant time, with several live secrets. Whatever a sender puts into a
+header ends in `Refused`, never in another exception.
 """
 
 from __future__ import annotations
 
 import binascii
 import hmac
-import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from hashlib import sha256
+from typing import Protocol
 
-from msgspec import Struct
+import msgspec
 
+from adapters.sdk.instants import read_seconds
+from adapters.sdk.replays import Replays
+from adapters.sdk.scheme import Scheme, check, parts
 from runtime.errors import ConfigError, Refused
-
-Algorithm = Literal["hmac-sha256", "hmac-sha512"]
-Encoding = Literal["hex", "base64"]
+from runtime.policy.keyset import Keyset, PublicKey, candidates, ed25519_key, signed_by
 
 SIGNATURE_CHARS_MAX = 4_096
 """Far above any real header; bounds the work that a stranger can ask for."""
 SIGNATURES_MAX = 8
 """Rotating senders list two or three signatures in one header."""
-_PARTS = re.compile(r"(\{[a-z]+\})")
-_DECIMAL = re.compile(r"[0-9]{1,12}")
+SECRET_PREFIX = b"whsec_"
+PUBLIC_KEY_PREFIX = b"whpk_"
+"""Standard Webhooks 1.0.0: a shared secret, and the public key of an Ed25519 pair."""
 
 
-class Scheme(Struct, frozen=True, kw_only=True):
-    """How one platform signs."""
+class Keys(Protocol):
+    """Where the public keys of a platform are found."""
 
-    header: str
-    """Lower case."""
-    alg: Algorithm = "hmac-sha256"
-    enc: Encoding = "hex"
-    prefix: str = ""
-    """Stands before every signature, e.g. `sha256=`."""
-    separator: str = ""
-    """Splits several signatures in one header; empty: the header is one signature."""
-    template: str = "{body}"
-    """Signed bytes: text with `{body}`, `{ts}` and `{id}`."""
-    timestamp_header: str = ""
-    """Lower case. Empty: no timestamp, so no replay guard; duplicates must be found by key."""
-    id_header: str = ""
-    tolerance_seconds: int = 300
-    """Standard Webhooks 1.0.0 leaves the window open; 300 s is what Stripe and Svix use."""
+    def __call__(self, key_id: str) -> Keyset:
+        """Raises `Retryable` while the key may still be on its way."""
+        ...
 
 
 class Verifier:
     """A scheme bound to its live secrets. `verify` returns or raises `Refused`."""
 
-    def __init__(self, scheme: Scheme, secrets: Sequence[bytes], now_seconds: Callable[[], int] = int) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        secrets: Sequence[bytes],
+        now_seconds: Callable[[], int] = int,
+        keys: Keys = lambda key_id: {},
+    ) -> None:
         """Raises `ConfigError` for a scheme that cannot work, or without a secret."""
-        if not secrets or not all(secrets):
+        check(scheme)
+        if not all(secrets) or not (secrets or scheme.jwks):
             raise ConfigError("a signature scheme needs at least one secret that is not empty")
         self._scheme = scheme
-        self._secrets = tuple(secrets)
-        self._digest = scheme.alg.removeprefix("hmac-")
-        self._decode = _DECODERS[scheme.enc]
-        self._parts = _compile(scheme)
+        self._header = (scheme.header or "").lower()
+        self._parts = parts(scheme)
         self._now_seconds = now_seconds
+        self._keys = keys
+        self._decode = _DECODERS[scheme.enc]
+        self._public: list[PublicKey] = []
+        self._secrets: list[bytes] = []
+        for secret in secrets:
+            self._take(secret)
+        self._replays = Replays(scheme.tolerance_seconds) if scheme.timestamp or scheme.timestamp_part else None
         self._missing = f"The header {scheme.header} is missing."
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> None:
-        """`headers` have lower-case names. Every secret is tried, so time does not tell which one was close."""
-        given = headers.get(self._scheme.header)
+    def _take(self, secret: bytes) -> None:
+        if secret.startswith(PUBLIC_KEY_PREFIX) or self._scheme.alg == "ed25519":
+            self._public.append(_public_key(secret))
+        else:
+            self._secrets.append(_form(secret, self._scheme.secret_form))
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> str | None:
+        """The id that the signature covers, if there is one. Every secret is tried, so time does not tell which was close.
+
+        Header names are asked for in lower case. Raises `Refused`; `Retryable` while a public key is on its way.
+        """
+        given = headers.get(self._header)
         if given is None:
             raise Refused(self._missing)
-        signed = body if self._parts is None else self._signed(headers, body)
-        signatures = self._signatures(given)
+        scheme = self._scheme
+        stamp = self._stamp(headers, given)
         genuine = False
-        for secret in self._secrets:
-            expected = hmac.digest(secret, signed, self._digest)
-            for signature in signatures:
-                genuine |= hmac.compare_digest(expected, signature)
+        if self._secrets:
+            texts = _texts(given, scheme.prefix, scheme)
+            for secret in self._secrets:
+                expected = self._expected(secret, headers, body, stamp)
+                for text in texts:
+                    genuine |= hmac.compare_digest(expected, self._decode(text))
+        if self._public:
+            genuine |= self._by_public_key(headers, body, stamp, given)
+        if scheme.jwks:
+            genuine |= self._by_platform_key(headers, body, stamp, given)
         if not genuine:
             raise Refused("The signature does not match.")
-        if self._scheme.timestamp_header:
-            self._check_age(headers.get(self._scheme.timestamp_header, ""))
+        if self._replays is not None:
+            self._check_age(stamp)
+            if not scheme.id:
+                self._check_replay(self._replays, headers, self._signed(headers, body, stamp))
+        return headers.get(scheme.id.lower()) if scheme.id else None
 
-    def _signatures(self, given: str) -> list[bytes]:
-        """Decoded signatures; one that cannot be decoded becomes empty bytes, which match nothing."""
-        scheme = self._scheme
-        if len(given) > SIGNATURE_CHARS_MAX:
-            return [b""]
-        texts = given.split(scheme.separator, SIGNATURES_MAX)[:SIGNATURES_MAX] if scheme.separator else [given]
-        prefix = scheme.prefix
-        return [self._decode(text[len(prefix) :]) if text.startswith(prefix) else b"" for text in map(str.strip, texts)]
+    def _expected(self, secret: bytes, headers: Mapping[str, str], body: bytes, stamp: str) -> bytes:
+        if self._scheme.alg == "sha256":
+            return sha256(self._signed(headers, body, stamp, secret)).digest()
+        signed = body if self._parts is None else self._signed(headers, body, stamp)
+        return hmac.digest(secret, signed, self._scheme.alg.removeprefix("hmac-"))
 
-    def _signed(self, headers: Mapping[str, str], body: bytes) -> bytes:
+    def _by_public_key(self, headers: Mapping[str, str], body: bytes, stamp: str, given: str) -> bool:
+        signed = self._signed(headers, body, stamp)
+        texts = _texts(given, self._scheme.public_prefix or self._scheme.prefix, self._scheme)
+        return any(signed_by(key, self._decode(text), signed) for key in self._public for text in texts)
+
+    def _by_platform_key(self, headers: Mapping[str, str], body: bytes, stamp: str, given: str) -> bool:
+        key_id = headers.get((self._scheme.key_id or "").lower(), "")[:200]
+        signed = self._signed(headers, body, stamp)
+        texts = _texts(given, self._scheme.prefix, self._scheme)
+        found = candidates(self._keys(key_id), key_id)
+        return any(signed_by(key, self._decode(text), signed) for key in found for text in texts)
+
+    def _stamp(self, headers: Mapping[str, str], given: str) -> str:
         scheme = self._scheme
+        if scheme.timestamp:
+            return headers.get(scheme.timestamp.lower(), "")
+        if scheme.timestamp_part:
+            return next(iter(_texts(given, f"{scheme.timestamp_part}=", scheme)), "")
+        return ""
+
+    def _signed(self, headers: Mapping[str, str], body: bytes, stamp: str, secret: bytes = b"") -> bytes:
+        if self._parts is None:
+            return body
         values = {
             "{body}": body,
-            "{ts}": _raw(headers.get(scheme.timestamp_header, "")),
-            "{id}": _raw(headers.get(scheme.id_header, "")),
+            "{ts}": _raw(stamp),
+            "{id}": _raw(headers.get((self._scheme.id or "").lower(), "")),
+            "{secret}": secret,
         }
-        return b"".join(values[part] if part in values else part.encode() for part in self._parts or ())
+        fields = _fields(body) if any(part.startswith("{json:") for part in self._parts) else {}
+        return b"".join(
+            fields.get(part[6:-1], b"") if part.startswith("{json:") else values.get(part, part.encode())
+            for part in self._parts
+        )
 
     def _check_age(self, stamp: str) -> None:
         """Only a genuine signature gets here, so the answer may say what is wrong."""
-        if not _DECIMAL.fullmatch(stamp):
-            raise Refused("The signed timestamp is not in seconds since 1970.")
-        if abs(self._now_seconds() - int(stamp)) > self._scheme.tolerance_seconds:
+        seconds = read_seconds(stamp)
+        if seconds is None:
+            raise Refused("The signed timestamp is neither in seconds or milliseconds since 1970 nor RFC 3339.")
+        if abs(self._now_seconds() - seconds) > self._scheme.tolerance_seconds:
             raise Refused("The signed timestamp is too old or too far ahead.")
 
+    def _check_replay(self, replays: Replays, headers: Mapping[str, str], signed: bytes) -> None:
+        if replays.under_another_key(sha256(signed).digest(), headers.get("idempotency-key"), self._now_seconds()):
+            raise Refused("This signed message came before under another Idempotency-Key.")
 
-def _compile(scheme: Scheme) -> list[str] | None:
-    """Parts of the template; None when the body alone is signed, which is the common and fast case."""
-    parts = [part for part in _PARTS.split(scheme.template) if part]
-    placeholders = {part for part in parts if part.startswith("{")}
-    if "{body}" not in placeholders or not placeholders <= {"{body}", "{ts}", "{id}"}:
-        raise ConfigError(f'template "{scheme.template}" must hold {{body}}, and of others only {{ts}} and {{id}}')
-    if ("{ts}" in placeholders) != bool(scheme.timestamp_header):
-        raise ConfigError("a timestamp must be signed: give both {ts} in the template and timestamp_header, or neither")
-    if ("{id}" in placeholders) != bool(scheme.id_header):
-        raise ConfigError("give both {id} in the template and id_header, or neither")
-    return None if parts == ["{body}"] else parts
+
+def _texts(given: str, prefix: str, scheme: Scheme) -> list[str]:
+    """The signatures in a header that bear this prefix, without it."""
+    if len(given) > SIGNATURE_CHARS_MAX:
+        return []
+    listed = given.split(scheme.separator, SIGNATURES_MAX)[:SIGNATURES_MAX] if scheme.separator else [given]
+    found = [text[len(prefix) :] for text in map(str.strip, listed) if text.startswith(prefix)]
+    return found or ([given.strip()] if scheme.bare else [])
+
+
+def _fields(body: bytes) -> dict[str, bytes]:
+    """Members of a JSON object as they are written; texts without their quotes."""
+    try:
+        raw = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return {name: _plain(bytes(value)) for name, value in raw.items()}
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return {}
+
+
+def _plain(value: bytes) -> bytes:
+    return msgspec.json.decode(value, type=str).encode("utf-8", "replace") if value.startswith(b'"') else value
+
+
+def _form(secret: bytes, form: str) -> bytes:
+    """Raises `ConfigError` for a secret that is not written as the scheme says."""
+    if form == "nfkd":
+        return unicodedata.normalize("NFKD", secret.decode("utf-8", "replace")).encode()
+    if form == "base64":
+        decoded = _from_base64(secret.removeprefix(SECRET_PREFIX).decode("ascii", "replace").strip())
+        if not decoded:
+            raise ConfigError("the secret is not Base64", hint="copy it as the platform shows it, e.g. whsec_…")
+        return decoded
+    return secret
+
+
+def _public_key(secret: bytes) -> PublicKey:
+    text = secret.removeprefix(PUBLIC_KEY_PREFIX).decode("ascii", "replace").strip()
+    try:
+        return ed25519_key(_from_base64(text) or _from_hex(text))
+    except ValueError:
+        raise ConfigError("the public key is not 32 bytes in Base64 or hex", hint="Ed25519, e.g. whpk_…") from None
 
 
 def _raw(text: str) -> bytes:
@@ -138,6 +216,18 @@ def _from_base64(text: str) -> bytes:
 
 
 _DECODERS: dict[str, Callable[[str], bytes]] = {"hex": _from_hex, "base64": _from_base64}
+
+
+def verify_credential(given: str | None, secrets: Sequence[bytes], where: str) -> None:
+    """A credential that is sent as it is. Raises `Refused`."""
+    if given is None:
+        raise Refused(f"The {where} is missing.")
+    sent = _raw(given.strip()) if given.isprintable() else b""
+    genuine = False
+    for secret in secrets:
+        genuine |= hmac.compare_digest(secret, sent)
+    if not genuine:
+        raise Refused(f"The {where} is not valid.")
 
 
 def verify_bearer(headers: Mapping[str, str], secrets: Sequence[bytes]) -> None:

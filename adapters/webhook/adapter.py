@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from urllib.parse import parse_qs
 
-from adapters.sdk.signatures import Scheme, Verifier, verify_bearer
-from adapters.webhook.settings import BearerAuth, HmacAuth, NoAuth, WebhookSettings
-from runtime.errors import ConfigError
+from adapters.sdk.fetch import fetch_document
+from adapters.sdk.scheme import Scheme
+from adapters.sdk.signatures import Verifier, verify_bearer, verify_credential
+from adapters.webhook.keyring import Keyring
+from adapters.webhook.schemes import resolve
+from adapters.webhook.settings import WebhookSettings
+from runtime.errors import ConfigError, Retryable
+from runtime.policy import jws
+from runtime.policy.keyset import KEYS_BYTES_MAX, Keyset
 from runtime.ports import Request, SourceContext
 
 SECRET_BYTES_ADVISED = 16
 """NIST SP 800-107 r1, section 5.3.4: a key shorter than 112 bits weakens HMAC."""
+PARAMETERS_MAX = 20
+"""In a URL that holds a credential."""
+CLOCK_SECONDS = 30.0
+"""When a sender may come back while the clock of this machine is wrong."""
+
+Check = Callable[[Request], str | None]
 
 
 class WebhookSource:
-    """One sender's door. `authenticate` holds no state, so it is safe for requests side by side."""
+    """One sender's door. `authenticate` holds no state of its own, so it is safe for requests side by side."""
 
-    def __init__(self, check: Callable[[Request], None]) -> None:
+    def __init__(self, check: Check, keyring: Keyring | None = None) -> None:
         self._check = check
+        self._keyring = keyring
 
-    def authenticate(self, request: Request) -> None:
-        """Raises `Refused`."""
-        self._check(request)
+    def authenticate(self, request: Request) -> str | None:
+        """The id that the signature covers, if any. Raises `Refused`, `Retryable`."""
+        return self._check(request)
 
     async def run(self) -> None:
-        """Nothing to fetch."""
+        """Fetches nothing but the platform's public keys."""
+        if self._keyring is not None:
+            await self._keyring.run()
 
 
 class WebhookAdapter:
@@ -36,29 +53,81 @@ class WebhookAdapter:
 
     def source(self, settings: WebhookSettings, context: SourceContext) -> WebhookSource:
         """Raises `ConfigError` when a secret is missing or empty."""
-        auth = settings.auth
-        if isinstance(auth, NoAuth):
-            return WebhookSource(_anyone)
-        secrets = [_secret(name, context) for name in auth.secrets]
-        if isinstance(auth, BearerAuth):
-            return WebhookSource(lambda request: verify_bearer(request.headers, secrets))
-        verifier = Verifier(_scheme(auth), secrets, lambda: context.now_us() // 1_000_000)
-        return WebhookSource(lambda request: verifier.verify(request.headers, request.body))
+        scheme = resolve(settings.auth)
+        secrets = [_secret(name, context) for name in settings.auth.secrets]
+        keyring = None
+        if scheme.jwks:
+            fetch = partial(fetch_document, scheme.jwks, KEYS_BYTES_MAX)
+            keyring = Keyring(fetch, lambda: context.now_us() // 1_000_000, context.log)
+        return WebhookSource(_check(scheme, secrets, keyring, context), keyring)
 
     def check(self, settings: WebhookSettings, *, loopback: bool) -> Sequence[str]:
-        """Raises `ConfigError` for scheme "none" where others can reach the listener."""
-        if not isinstance(settings.auth, NoAuth):
+        """Raises `ConfigError` for a scheme that cannot work, and for "none" where others can reach the listener."""
+        scheme = resolve(settings.auth)
+        if scheme.alg == "static":
+            return [
+                "its sender proves itself by a credential that never changes: whoever sees one request can send others"
+            ]
+        if scheme.alg != "none":
             return []
         if not loopback:
             raise ConfigError(
                 'auth scheme "none" is refused because the gateway does not listen on loopback',
-                hint='use scheme "hmac-sha256" or "bearer", or set gateway.listen to 127.0.0.1',
+                hint='name the scheme of the sender (for example "hmac-sha256" or "bearer"), or set gateway.listen to 127.0.0.1',
             )
         return ["anyone on this machine can send to this source (auth scheme none)"]
 
 
+def _check(scheme: Scheme, secrets: list[bytes], keyring: Keyring | None, context: SourceContext) -> Check:
+    if scheme.alg == "none":
+        return _anyone
+    if scheme.alg == "bearer":
+        return lambda request: verify_bearer(request.headers, secrets)
+    if scheme.alg == "static":
+        return partial(_static, scheme, secrets)
+    if scheme.alg == "jws":
+        return partial(_token, secrets, keyring)
+    verifier = Verifier(scheme, secrets, lambda: context.now_us() // 1_000_000, keyring or _no_keys)
+    if not (scheme.timestamp or scheme.timestamp_part):
+        return lambda request: verifier.verify(request.headers, request.body)
+    return partial(_fresh, verifier, context.clock_is_right)
+
+
 def _anyone(_request: Request) -> None:
     pass
+
+
+def _no_keys(key_id: str) -> Keyset:
+    return {}
+
+
+def _static(scheme: Scheme, secrets: list[bytes], request: Request) -> None:
+    if scheme.header:
+        verify_credential(request.headers.get(scheme.header.lower()), secrets, f"header {scheme.header}")
+    else:
+        verify_credential(_parameter(request.query, scheme.query), secrets, f"parameter {scheme.query} of the URL")
+
+
+def _parameter(query: str, name: str) -> str | None:
+    try:
+        return parse_qs(query, max_num_fields=PARAMETERS_MAX).get(name, [None])[0]
+    except ValueError:
+        return None
+
+
+def _token(secrets: list[bytes], keyring: Keyring | None, request: Request) -> None:
+    token = jws.split(request.body)
+    keys = keyring(token.header.kid) if keyring is not None and token.header.alg != jws.SHARED else {}
+    jws.verify(token, keys, secrets)
+
+
+def _fresh(verifier: Verifier, clock_is_right: Callable[[], bool], request: Request) -> str | None:
+    """A signed instant can only be judged by a clock that is right: until then the sender keeps the message."""
+    if not clock_is_right():
+        raise Retryable(
+            "The clock of this machine is wrong, so no signed timestamp can be judged.", after_seconds=CLOCK_SECONDS
+        )
+    return verifier.verify(request.headers, request.body)
 
 
 def _secret(name: str, context: SourceContext) -> bytes:
@@ -68,7 +137,3 @@ def _secret(name: str, context: SourceContext) -> bytes:
     if len(secret) < SECRET_BYTES_ADVISED:
         context.log("secret_short", source=context.name, secret=name, bytes_advised=SECRET_BYTES_ADVISED)
     return secret
-
-
-def _scheme(auth: HmacAuth) -> Scheme:
-    return Scheme(header=auth.header.lower(), alg="hmac-sha256", enc=auth.encoding, prefix=auth.prefix)

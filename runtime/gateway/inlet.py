@@ -93,22 +93,27 @@ class Inlet:
         sent = await read_body(request, bytes_max, self._room, self._body_timeout_seconds)
         held = len(sent)
         try:
-            self._admit(request, sent)
+            signed_id = self._admit(request, sent)
             body = sent
             if encoding != "identity":
                 body = inflate(sent, encoding, bytes_max, limits.ratio_max)
                 self._room.take(len(body))
                 held += len(body)
-            return accepted(await (self._batch if batch else self._single)(request, body, kind))
+            if batch:
+                return accepted(await self._batch(request, body, signed_id))
+            return accepted(await self._single(request, body, kind, signed_id))
         finally:
             self._room.give(held)
 
-    def _admit(self, request: web.BaseRequest, body: bytes) -> None:
-        """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate."""
+    def _admit(self, request: web.BaseRequest, body: bytes) -> str | None:
+        """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate.
+
+        Returns the message id that the signature covers, if any.
+        """
         path, _, query = request.raw_path.partition("?")
         asked = Request(headers=request.headers, body=body, remote=request.remote or "", path=path, query=query)
         try:
-            self._served.source.authenticate(asked)
+            signed_id = self._served.source.authenticate(asked)
         except Refused as error:
             raise problems.unauthorized(str(error)) from None
         except Retryable as error:
@@ -116,21 +121,22 @@ class Inlet:
         wait = self._throttle.take(self._now())
         if wait:
             raise problems.too_many(wait)
+        return signed_id
 
-    async def _single(self, request: web.BaseRequest, body: bytes, kind: str) -> Receipt:
+    async def _single(self, request: web.BaseRequest, body: bytes, kind: str, signed_id: str | None) -> Receipt:
         if not body:
             raise problems.empty_body()
         if is_deeper(body, self._limits.depth_max):
             raise problems.too_deep(self._limits.depth_max)
         served = self._served
-        header = request.headers.get("Idempotency-Key")
+        header = signed_id or request.headers.get("Idempotency-Key")
         key = own_key(body, kind, served.translator, served.dedupe) if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
         receipts = await self._commit([Message(body=body, content_type=kind, key=key, traceparent=trace)])
         return receipts[0]
 
-    async def _batch(self, request: web.BaseRequest, body: bytes, _kind: str) -> BatchReceipt:
-        receipts = await self._commit(self._lines(request, body))
+    async def _batch(self, request: web.BaseRequest, body: bytes, signed_id: str | None) -> BatchReceipt:
+        receipts = await self._commit(self._lines(request, body, signed_id))
         duplicates = sum(receipt.duplicate for receipt in receipts)
         last = receipts[-1]
         return BatchReceipt(
@@ -143,13 +149,13 @@ class Inlet:
             committed_at=last.committed_at,
         )
 
-    def _lines(self, request: web.BaseRequest, body: bytes) -> list[Message]:
+    def _lines(self, request: web.BaseRequest, body: bytes, signed_id: str | None) -> list[Message]:
         """One message per line that is not blank. Line numbers are 1-based and count blank lines."""
         limits = self._limits
         if body.count(b"\n") > limits.ndjson_lines_max:
             limit = f"{limits.ndjson_lines_max} lines"
             raise problems.too_large("The NDJSON body", limit, "Split it into several requests.")
-        header = request.headers.get("Idempotency-Key")
+        header = signed_id or request.headers.get("Idempotency-Key")
         stem = None if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
         served = self._served

@@ -1,6 +1,7 @@
 """Which idempotency key a message has, and which trace it belongs to. Pure.
 
-Precedence: the header Idempotency-Key, then the mapping's own key, then (`dedupe = "body"`) the body's digest.
+Precedence: an id that the signature covers, the header Idempotency-Key, the mapping's own key, then (`dedupe = "body"`)
+the body's digest.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import inspect
 
 from adapters.file_drop.settings import FileDropSettings
-from adapters.webhook.settings import BearerAuth, HmacAuth, NoAuth, WebhookSettings
+from adapters.webhook.settings import Auth, WebhookSettings
 from runtime.config import model
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.observe.alerts import AlertSettings
@@ -38,9 +38,7 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[sources.NAME]", model.SourceSettings),
     ("[sources.NAME] limits", SourceLimits),
     ('[sources.NAME] adapter = "webhook"', WebhookSettings),
-    ('auth = { scheme = "none" }', NoAuth),
-    ('auth = { scheme = "bearer", … }', BearerAuth),
-    ('auth = { scheme = "hmac-sha256", … }', HmacAuth),
+    ("auth = { scheme = …, … }", Auth),
     ('[sources.NAME] adapter = "file_drop"', FileDropSettings),
 )
 

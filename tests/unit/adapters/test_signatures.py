@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.sdk.signatures import Scheme, Verifier, verify_bearer
+from adapters.sdk.scheme import Scheme
+from adapters.sdk.signatures import Verifier, verify_bearer
 from runtime.errors import ConfigError, Refused
 
 SECRET = b"test-secret"
@@ -78,7 +79,7 @@ def test_both_secrets_pass_while_one_replaces_the_other() -> None:
     assert not passes(Scheme(header="x"), {"x": HEX}, secrets=(b"new",))
 
 
-STAMPED = Scheme(header="s", template="{id}.{ts}.{body}", timestamp_header="t", id_header="i", tolerance_seconds=300)
+STAMPED = Scheme(header="s", template="{id}.{ts}.{body}", timestamp="t", id="i", tolerance_seconds=300)
 
 
 def stamped(ts: str, msg_id: str = "m1") -> dict[str, str]:
@@ -115,8 +116,8 @@ def test_a_missing_timestamp_is_refused_even_if_nothing_was_signed_for_it() -> N
         Scheme(header="x", template="{ts}"),
         Scheme(header="x", template="{body}{nonce}"),
         Scheme(header="x", template="{ts}.{body}"),
-        Scheme(header="x", timestamp_header="t"),
-        Scheme(header="x", id_header="i"),
+        Scheme(header="x", timestamp="t"),
+        Scheme(header="x", id="i"),
     ],
 )
 def test_a_scheme_that_leaves_a_hole_is_a_config_error(scheme: Scheme) -> None:
@@ -152,8 +153,8 @@ def test_whatever_a_stranger_sends_is_refused_and_nothing_else_is_raised(
         prefix=prefix,
         separator=separator,
         template="{id}.{ts}.{body}",
-        timestamp_header="t",
-        id_header="i",
+        timestamp="t",
+        id="i",
     )
     for scheme in (plain, stamped_scheme):
         with pytest.raises(Refused):
