@@ -18,6 +18,7 @@ from runtime.observe.metrics import Counters
 from runtime.pipeline.lane import LaneAlert
 from runtime.ports import Fence
 from runtime.status import JournalState
+from runtime.supervise import HEALTHY_SECONDS
 
 BUFFER_SECONDS_SHORT = 24 * 3_600
 """Less room than a day at the present rate raises an alert."""
@@ -45,6 +46,8 @@ class Watchpost(LaneAlert):
         self.clock_bad = False
         self._with_letters: set[str] = set()
         self._lost_until: dict[str, int] = {}
+        self._failed_at: dict[str, float] = {}
+        """Steps that failed lately: when, in monotonic seconds."""
 
     # ------------------------------------------------------------ the hub
 
@@ -107,20 +110,25 @@ class Watchpost(LaneAlert):
     def step_failed(self, step: str, error: Exception) -> None:
         """A supervised task ended with an error and will be started again."""
         self._counters.step_failed(step)
+        self._failed_at[step] = clock.monotonic()
         self._log.error("a step failed and is started again", step=step, error=error)
         sentence = str(error) if isinstance(error, EntrepotError) else f"{step} failed ({type(error).__name__})"
         hint = error.hint if isinstance(error, EntrepotError) else ""
         name = "disk_full" if isinstance(error, StorageFull) else "step_failing"
         self.alerts.raise_alert(name, "" if name == "disk_full" else step, sentence, hint)
 
-    def step_works(self, step: str) -> None:
-        """The task works again."""
-        self._log.recovered("a step failed and is started again", step=step)
-        self.alerts.clear_alert("step_failing", step)
+    def _look_at_steps(self) -> None:
+        """A step that has not failed for as long as no back-off lasts works again."""
+        for step, failed in list(self._failed_at.items()):
+            if clock.monotonic() - failed >= HEALTHY_SECONDS:
+                del self._failed_at[step]
+                self._log.recovered("a step failed and is started again", step=step)
+                self.alerts.clear_alert("step_failing", step)
 
     def look(self, kernel: Kernel, state: JournalState) -> None:
         """Compare the state with what should be; called every few seconds."""
         self._look_at_clock()
+        self._look_at_steps()
         self._look_at_room(kernel)
         self._look_at_letters(state)
         self._look_at_evidence(kernel, state)
@@ -157,6 +165,7 @@ class Watchpost(LaneAlert):
 
     def step_ended(self, step: str) -> None:
         """The task is no longer wanted, or begins anew with other settings."""
+        self._failed_at.pop(step, None)
         self.alerts.clear_alert("step_failing", step)
 
     def reload_refused(self, error: EntrepotError) -> None:

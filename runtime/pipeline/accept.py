@@ -6,9 +6,9 @@ Callers that wait for the same commit are gathered into one change, so that a fl
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import Lock
 
 from runtime import clock
 from runtime.envelope import Message, Receipt
@@ -17,10 +17,11 @@ from runtime.journal import intake
 from runtime.journal.intake import Accepted, Call
 from runtime.journal.journal import Journal
 from runtime.journal.store import Connection
+from runtime.policy.fair import FairQueue
 from runtime.signal import Signal
 
 ROWS_MAX = 1_000
-"""Facts gathered into one change (a larger call goes alone): bounds how long a change holds the connection."""
+"""Facts gathered into one change, give or take the last call: bounds how long a change holds the connection."""
 SATURATED = 0.7
 CALLERS_MANY = 8
 """So many callers in one commit: more were waiting for it than a calm journal ever has."""
@@ -35,7 +36,10 @@ class Acceptance:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: FairQueue[Waiting] = FairQueue()
+        """By source: one that bursts waits for itself, and no other waits for it."""
+        self._turns = Lock()
+        """Callers arrive on the loop while the journal's thread gathers those who came before."""
         self._scheduled = False
         self.arrived = Signal()
         self._pressure = 0.0
@@ -48,7 +52,8 @@ class Acceptance:
     async def accept(self, call: Call) -> list[Accepted]:
         """Return once the call's messages are committed. Raises `Refused`, `StorageFull`, `StorageFailed`."""
         future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, future))
+        with self._turns:
+            self._waiting.add(call.source, (call, future), max(1, len(call.batch)))
         if not self._scheduled:
             self._schedule()
         return await future
@@ -64,10 +69,8 @@ class Acceptance:
         """Runs on the journal's thread, perhaps twice: then with the same calls."""
         if not taken:
             self._scheduled = False  # before looking: who comes from now on schedules the next change
-            rows = 0
-            while self._waiting and rows < ROWS_MAX:
-                taken.append(self._waiting.popleft())
-                rows += len(taken[-1][0].batch)
+            with self._turns:
+                taken += self._waiting.take(ROWS_MAX)
         return intake.accept(connection, self._journal.names, self._journal.keys, [call for call, _ in taken])
 
     def _settle(self, taken: list[Waiting], committed: asyncio.Future[list[list[Accepted] | Refused]]) -> None:
@@ -92,8 +95,7 @@ class Acceptance:
 
     def _fail(self, error: BaseException) -> None:
         """The change never ran: everybody who waits hears why."""
-        while self._waiting:
-            _, future = self._waiting.popleft()
+        for _, future in self._waiting.drain():
             if not future.done():
                 future.set_exception(error)
 

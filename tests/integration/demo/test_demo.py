@@ -42,9 +42,9 @@ async def agent_pid(folder: Path, *, other_than: int = 0) -> int:
     lock, socket = folder / "eu-de" / "state" / "journal.lock", folder / "eu-de" / "state" / "admin.sock"
     with anyio.fail_after(SECONDS_MAX):
         while True:
-            text = lock.read_text() if lock.exists() and socket.exists() else ""
-            if text.strip() and int(text) != other_than:
-                return int(text)
+            words = lock.read_text().split() if lock.exists() and socket.exists() else []
+            if words and int(words[0]) != other_than:
+                return int(words[0])
             await anyio.sleep(0.02)
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -16,6 +17,7 @@ from runtime.journal import books, intake
 from runtime.kernel import Kernel
 from runtime.pipeline import accept as accept_module
 from runtime.pipeline.accept import SourceIntake
+from runtime.policy.fair import FairQueue
 from tests.support import kernel as support
 from tests.support.kernel import message
 
@@ -245,3 +247,59 @@ async def test_translation_is_woken_by_an_arrival(tmp_path: Path) -> None:
             tasks.start_soon(kernel.acceptance.arrived.wait)
             await anyio.wait_all_tasks_blocked()
             await support.accept(kernel, message())
+
+
+class Watched(FairQueue[Any]):
+    """Stays in its first `take` for a moment and notices when another thread adds meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.met = threading.Event(), threading.Event()
+        self._taking = False
+
+    def add(self, name: str, item: Any, weight: int) -> None:
+        if self._taking:
+            self.met.set()
+        super().add(name, item, weight)
+
+    def take(self, weight_max: int) -> list[Any]:
+        self._taking = True
+        if not self.inside.is_set():
+            self.inside.set()
+            self.met.wait(0.3)
+        taken = super().take(weight_max)
+        self._taking = False
+        return taken
+
+
+async def test_nobody_is_added_while_the_journal_gathers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Watched()
+    monkeypatch.setattr(accept_module, "FairQueue", lambda: queue)
+    async with support.region(tmp_path) as kernel:
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(support.accept, kernel, message("A", 1))
+            assert await anyio.to_thread.run_sync(queue.inside.wait, 10)
+            callers.start_soon(support.accept, kernel, message("A", 2))
+        assert await facts(kernel) == 2
+    assert not queue.met.is_set()
+
+
+async def test_a_source_that_bursts_does_not_keep_another_waiting(tmp_path: Path) -> None:
+    held = Held()
+    order: list[str] = []
+    async with support.region(tmp_path) as kernel:
+
+        async def send(source: str, count: int) -> None:
+            await support.accept(kernel, *[message("A", n) for n in range(count)], source=source)
+            order.append(source)
+
+        async with anyio.create_task_group() as callers:
+            kernel.journal.writer.submit(held.change)
+            await held.inside()
+            for _ in range(30):
+                callers.start_soon(send, "wms", 100)
+            await anyio.wait_all_tasks_blocked()
+            callers.start_soon(send, "carrier", 1)
+            await anyio.wait_all_tasks_blocked()
+            held.go()
+    assert order.index("carrier") <= accept_module.ROWS_MAX // 100
