@@ -1,4 +1,4 @@
-"""The log: one event a line on stderr, JSON for machines or colours for a terminal, every field through the `Redactor`.
+"""The log: one event a line on stderr (JSON, colours, or journald's fields), every field through the `Redactor`.
 
 Warnings and worse obey "the first failure, then once per 30 s, then recovered after N errors". Importing structlog
 takes 0.1 s: only `open_log` does it, so only a running agent pays. A log that cannot be written never stops the agent.
@@ -15,6 +15,7 @@ from typing import Any, Literal, TextIO
 import orjson
 
 from runtime.clock import rfc3339
+from runtime.observe.journald import JournaldWriter, leads_to_journald
 from runtime.observe.metrics import Counters
 from runtime.observe.redact import Redactor, clean_text
 from runtime.observe.repeats import Repeats
@@ -153,20 +154,34 @@ def open_log(
 ) -> Log:
     """The log of this process, on stderr unless `stream` is given. `console`: None asks whether that is a terminal.
 
-    `counters` counts suppressed and lost lines. Changes no global state of structlog or logging.
+    Under systemd the journal gets each field by itself. `counters` counts suppressed and lost lines. Changes no global state of structlog or logging.
     """
     import structlog
 
     out = sys.stderr if stream is None else stream
     render = _console() if (out.isatty() if console is None else console) else _json
+    logger: Any = structlog.WriteLogger(out)
+    if leads_to_journald(out):
+        logger, render = _Hand(JournaldWriter(lambda line: print(_json(None, "", line), file=out, flush=True))), _bare
     writer = structlog.wrap_logger(
-        structlog.WriteLogger(out),
+        logger,
         processors=[partial(_stamp, now_us), render],
         wrapper_class=structlog.BoundLogger,
         cache_logger_on_first_use=True,
     )
     pen = _Pen(writer, redactor or Redactor(), repeats or Repeats(), monotonic, counters or Counters())
     return Log(pen, bound, level_min)
+
+
+class _Hand:
+    """What structlog calls at the end, one method a level: all hand the line on as it is."""
+
+    def __init__(self, write: Callable[[Mapping[str, Any]], None]) -> None:
+        self.debug = self.info = self.warning = self.error = self.critical = write
+
+
+def _bare(_logger: Any, _method: str, fields: Any) -> Any:
+    return (fields,), {}
 
 
 def _stamp(now_us: Callable[[], int], _logger: Any, method: str, fields: Any) -> dict[str, Any]:
