@@ -298,6 +298,10 @@ class Hub(Protocol):
 
     settings: type[Struct]
 
+    def check(self, settings: Any, scope: Scope) -> None:
+        """Read the files that the settings name, without connecting. Raises `ConfigError` with the key."""
+        ...
+
     def link(self, settings: Any, scope: Scope) -> HubLink: ...
 
     async def verify(

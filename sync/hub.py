@@ -8,6 +8,7 @@ from typing import Any
 from runtime.errors import ConfigError
 from runtime.ports import HubLink, Scope, Verdict
 from sync import audit
+from sync.access import Access
 from sync.link import NatsLink
 from sync.settings import HubSettings
 
@@ -16,6 +17,10 @@ class NatsHub:
     """Implements `runtime.ports.Hub`."""
 
     settings = HubSettings
+
+    def check(self, settings: Any, scope: Scope) -> None:
+        """See `runtime.ports.Hub`."""
+        Access(settings, scope).options()
 
     def link(self, settings: Any, scope: Scope) -> HubLink:
         """`settings` is a `HubSettings`."""

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from runtime.errors import ConfigError
 
 VERBS: dict[str, str] = {
+    "init": "the first run: asks, writes the configuration, makes the keys",
     "run": "run the agent of a region",
     "demo": "see it work: a real hub, one region, three simulated partners",
     "check": "check the configuration and everything that it names",

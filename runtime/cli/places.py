@@ -21,8 +21,16 @@ def config_file(named: str | None) -> Path:
             return path
     raise ConfigError(
         f"there is no configuration: neither {Path(FILE).absolute()} nor {SYSTEM_FILE} exists",
-        hint="name one with --config FILE, or run `entrepot demo` to see it work without any",
+        hint="`entrepot init` makes one; name another with --config FILE, or run `entrepot demo` to see it work without any",
     )
+
+
+def new_config_file(named: str | None) -> Path:
+    """Where a first configuration goes: the file that was named, else the system's folder if there is one, else here."""
+    if named is not None:
+        path = Path(named)
+        return path / FILE if path.is_dir() else path
+    return SYSTEM_FILE if SYSTEM_FILE.parent.is_dir() else Path(FILE)
 
 
 def data_dir(config: Path) -> Path:

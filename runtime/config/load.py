@@ -86,7 +86,7 @@ def explain(error: msgspec.ValidationError, model: Any, raw: Any, *, where: str,
         return f"{where}: the key {_place(place, [missing[1]])!r} is missing"
     choices = _choices(kind)
     if choices:
-        value = _value_at(raw, segments)
+        value = _value_at(raw, _named(segments, raw))
         return f"{where}: {place} is {value!r}{nearest(str(value), choices)}"
     return f"{where}: {place or 'the file'}: {_plain(what)}"
 
