@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -240,6 +240,15 @@ class StreamReport(Struct, frozen=True, kw_only=True):
     notes: list[str] = []
 
 
+class Finding(Struct, frozen=True):
+    """One row of `entrepot doctor`."""
+
+    subject: str
+    level: Literal["ok", "warning", "critical"]
+    found: str
+    next_step: str = ""
+
+
 class HubLink(Protocol):
     """A configured connection to the centre."""
 
@@ -257,6 +266,10 @@ class HubLink(Protocol):
 
         Raises `Refused` for a stream that belongs to another region, lane or environment; `Retryable` when away.
         """
+        ...
+
+    async def examine(self, lanes: Sequence[str], *, refill_hours: int, now_us: int) -> list[Finding]:
+        """Names, certificates, permissions and streams, without storing anything. Never raises, bounded in time."""
         ...
 
     def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:

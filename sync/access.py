@@ -40,12 +40,14 @@ class Access:
         self.encrypted = bool(settings.tls_ca or settings.tls_cert)
         self.life_seconds: float | None = None
         """Renew the connection after this; None when the credentials do not expire."""
+        self.ends_at: int | None = None
+        """When the credentials expire, in seconds since 1970; None when they do not."""
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for nats-py. Raises `ConfigError` naming the key that is wrong."""
         settings = self._settings
         found: dict[str, Any] = {}
-        self.life_seconds = None
+        self.life_seconds = self.ends_at = None
         if settings.credentials:
             found |= self._from_credentials(self._text("credentials", settings.credentials))
         if settings.nkey:
@@ -77,7 +79,9 @@ class Access:
         if not jwt or not seed:
             raise ConfigError("[hub] credentials: no `BEGIN NATS USER JWT` and `BEGIN USER NKEY SEED` sections in it")
         _checked_seed("credentials", seed)
-        self.life_seconds = _half_life_seconds(jwt)
+        claims = _claims(jwt)
+        self.life_seconds = _half_life_seconds(claims)
+        self.ends_at = claims.exp or None
         return {"user_jwt_cb": lambda: bytearray(jwt.encode()), "signature_cb": _signer(seed)}
 
     def _tls(self) -> ssl.SSLContext:
@@ -119,11 +123,15 @@ def _signer(seed: str) -> Callable[[str], bytes]:
     return sign
 
 
-def _half_life_seconds(jwt: str) -> float | None:
-    """Half of `exp - iat`: the wall clock is not asked, so a wrong one cannot cut the connection."""
+def _claims(jwt: str) -> _Claims:
+    """Empty when it cannot be read: the hub decides whether it is good."""
     try:
         body = jwt.split(".")[1]
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=_Claims)
+        return msgspec.json.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=_Claims)
     except (IndexError, ValueError, msgspec.MsgspecError):
-        return None
+        return _Claims()
+
+
+def _half_life_seconds(claims: _Claims) -> float | None:
+    """Half of `exp - iat`: the wall clock is not asked, so a wrong one cannot cut the connection."""
     return max(1.0, (claims.exp - claims.iat) / 2) if claims.exp > claims.iat > 0 else None

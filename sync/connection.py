@@ -103,6 +103,12 @@ class _Client(Client):
         self._handlers.pop(sid, None)
         self.put(b"UNSUB %d\r\n" % sid)
 
+    def certificate(self) -> dict[str, Any]:
+        """See `Connection`."""
+        writer = self._writer()
+        shown = None if writer is None else writer.get_extra_info("ssl_object")
+        return {} if shown is None else dict(shown.getpeercert() or {})
+
     def _writer(self) -> asyncio.StreamWriter | None:
         """None once the socket is gone, which uvloop knows before nats-py does."""
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
@@ -165,6 +171,18 @@ class Connection:
         sid = self._client.subscribe_now(subject, handler)
         await self._client.drain()
         return lambda: self._client.unsubscribe_now(sid)
+
+    async def settle(self, *, seconds_max: float = 2.0) -> None:
+        """Return when the server has taken everything written so far and has said what it thinks of it. Raises `HubAway`."""
+        try:
+            with anyio.fail_after(seconds_max):
+                await self._client.flush(timeout=int(seconds_max) + 1)
+        except (OSError, TimeoutError, nats.errors.Error) as error:
+            raise HubAway(f"{self.server} does not answer") from error
+
+    def certificate(self) -> dict[str, Any]:
+        """The server's certificate as `ssl.SSLSocket.getpeercert` shows it; empty without TLS."""
+        return self._client.certificate()
 
     def close(self) -> None:
         """See `Channel`."""

@@ -14,11 +14,12 @@ import anyio
 from runtime import record
 from runtime.errors import Permanent
 from runtime.policy.retry import Backoff, wait_seconds
-from runtime.ports import Checkpoints, HubObserver, HubRecord, Lane, Scope, StreamReport
+from runtime.ports import Checkpoints, Finding, HubObserver, HubRecord, Lane, Scope, StreamReport
 from sync import stream, topology
 from sync.access import Access
 from sync.channel import Channel, HubAway
 from sync.connection import connect
+from sync.examination import Examination
 from sync.settings import HubSettings
 from sync.statements import CheckpointUplink
 from sync.uplink import Uplink
@@ -141,6 +142,10 @@ class NatsLink:
                 await topology.compare(channel, self._scope, lane, first=first, replicas=replicas, apply=apply)
                 for lane, first in wanted.items()
             ]
+
+    async def examine(self, lanes: Sequence[str], *, refill_hours: int, now_us: int) -> list[Finding]:
+        """See `runtime.ports.HubLink`."""
+        return await Examination(self._settings, self._scope, refill_hours=refill_hours, now_us=now_us).findings(lanes)
 
     async def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:
         """See `runtime.ports.HubLink`."""

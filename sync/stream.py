@@ -39,6 +39,8 @@ class StreamInfo(Struct, frozen=True):
 
     config: dict[str, Any]
     state: StreamState
+    cluster: dict[str, Any] = {}
+    """Who leads and who follows, in a cluster."""
 
     @property
     def born_at(self) -> int:

@@ -93,8 +93,18 @@ def _unsafe(config: dict[str, Any], scope: Scope, lane: str) -> str:
 
 def weaker(config: dict[str, Any], scope: Scope, lane: str, version: tuple[int, int, int]) -> list[str]:
     """Settings weaker than recommended, one sentence each."""
+    return [synced_note(config), *weaknesses(config, version)]
+
+
+def synced_note(config: dict[str, Any]) -> str:
+    """How many copies there are; whether the hub's disks are synced is never visible from here."""
     copies = int(config.get("num_replicas", 1))
-    notes = [_SYNCED_NOTE.format(copies="replicated, not synced" if copies > 1 else "one copy, not synced")]
+    return _SYNCED_NOTE.format(copies="replicated, not synced" if copies > 1 else "one copy, not synced")
+
+
+def weaknesses(config: dict[str, Any], version: tuple[int, int, int]) -> list[str]:
+    """What could be set better, one sentence each."""
+    notes: list[str] = []
     if config.get("storage") == "memory":
         notes.append("kept in memory: a restart of the hub loses it")
     if config.get("max_age"):
