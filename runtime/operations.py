@@ -54,6 +54,7 @@ class Operations:
             "replay": self.replay,
             "topology": self.topology,
             "adopt": self.adopt,
+            "hub.examine": self.examine_hub,
             "journal.stats": self.stats,
             "journal.verify": self.verify,
             "journal.dispositions": self.dispositions,
@@ -159,6 +160,14 @@ class Operations:
         first = {row.name: row.oldest for row in await self._kernel.journal.read(lanes.everyone)}
         async with _closing(self._kernel.configuration.link()) as link:
             return list(await link.topology(first, apply=apply))
+
+    async def examine_hub(self) -> list[Answer]:
+        """What `entrepot doctor` asks about the hub, with this agent's credentials."""
+        model = self._kernel.configuration.model
+        async with _closing(self.link()) as link:
+            return list(
+                await link.examine(list(model.lanes), refill_hours=model.journal.refill_hours, now_us=clock.now_us())
+            )
 
     async def adopt(self, *, reason: str, confirm: bool = False) -> Answer:
         """Go on where the hub stands, in a new epoch. Without `confirm`: say what would happen."""

@@ -36,7 +36,9 @@ class Access:
     def __init__(self, settings: HubSettings, scope: Scope) -> None:
         self._settings = settings
         self._scope = scope
-        self.inbox_prefix = f"_INBOX_{scope.region}_{secrets.token_hex(4)}"
+        self.inboxes = f"_INBOX_{scope.region}.>"
+        """What permissions name: a wildcard stands for whole parts of a subject only."""
+        self.inbox_prefix = f"_INBOX_{scope.region}.{secrets.token_hex(4)}"
         self.encrypted = bool(settings.tls_ca or settings.tls_cert)
         self.life_seconds: float | None = None
         """Renew the connection after this; None when the credentials do not expire."""

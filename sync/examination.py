@@ -135,6 +135,10 @@ class Examination:
         """Version, permissions and streams, over one connection."""
         found = [profile.version(connection.version)]
         try:
+            await connection.settle()
+            if any("permissions violation for subscription" in said.lower() for said in self._complaints):
+                what = f"hear the hub's answers (it must be allowed to subscribe to {self._access.inboxes})"
+                return [*found, profile.permission(what, allowed=False, wanted=True)]
             found += await self._permissions(connection, lanes)
             found += await self._streams(connection, lanes)
         except EntrepotError as error:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-CODES = {"ok": 0, "warning": 1, "critical": 2}
-
 
 def arguments(parser: ArgumentParser) -> None:
     """Nothing of its own."""
@@ -15,13 +13,14 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """The exit code is that of the worst row."""
     from runtime.cli import screen
-    from runtime.cli.examination import examine
+    from runtime.cli.places import config_file
+    from runtime.doctor.examine import CODES, examine, worst
 
-    findings = list(examine(options))
-    worst = max((finding.level for finding in findings), key=lambda level: CODES[level])
+    findings = list(examine(lambda: config_file(options.config)))
+    level = worst(findings)
     if options.json:
         rows = [{"subject": f.subject, "level": f.level, "found": f.found, "next": f.next_step} for f in findings]
-        screen.show_json({"level": worst, "findings": rows})
+        screen.show_json({"level": level, "findings": rows})
     else:
         screen.table(("", "what", "found"), [(f.level, f.subject, f.found) for f in findings])
         steps = [f for f in findings if f.next_step]
@@ -29,4 +28,4 @@ def run(options: Namespace) -> int:
             print()
         for finding in steps:
             screen.say(f"{finding.subject}: {finding.next_step}", finding.level)
-    return CODES[worst]
+    return CODES[level]

@@ -1,4 +1,4 @@
-"""Commands that need no agent: schema, map test, doctor, and verify while the hub is away."""
+"""Commands that need no agent: schema, map test, and verify while the hub is away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from runtime.canonical.registry import TYPES
-from runtime.cli import examination
 from tests.support.example import EXAMPLE, change, copy_example, entrepot
 from tests.support.nats import free_port
 
@@ -63,41 +62,6 @@ def away(tmp_path: Path) -> Path:
     config = copy_example(tmp_path)
     change(config, "127.0.0.1:4222", f"127.0.0.1:{free_port()}")
     return config
-
-
-def test_doctor_looks_at_everything_and_the_worst_row_counts(away: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = entrepot(capsys, "doctor", "--json", "--config", away)
-    assert said.code == 2
-    rows = {row["subject"]: row for row in said.json()["findings"]}
-    subjects = {"SQLite", "clock", "configuration", "data folder", "free disk", "flush", "agent", "hub"}
-    assert set(rows) == subjects
-    assert rows["hub"]["level"] == "critical"
-    assert rows["hub"]["next"]
-    assert rows["data folder"]["level"] == "ok"
-    assert not list(away.parent.glob(".doctor*"))
-
-
-def test_doctor_goes_on_without_a_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = entrepot(capsys, "doctor", "--json", "--config", tmp_path / "none.toml")
-    assert said.code == 2
-    assert {row["subject"] for row in said.json()["findings"]} == {"SQLite", "clock", "configuration"}
-
-
-def test_doctor_finds_keys_that_others_may_read(tmp_path: Path) -> None:
-    tmp_path.chmod(0o750)
-    (tmp_path / "identity").mkdir()
-    key = tmp_path / "identity" / "signing.key"
-    key.write_bytes(b"x")
-    key.chmod(0o644)
-    [finding] = examination._folder(tmp_path)
-    assert finding.level == "critical"
-    assert "chmod 600" in finding.next_step
-    key.chmod(0o600)
-    [finding] = examination._folder(tmp_path)
-    assert finding.level == "ok"
-    tmp_path.chmod(0o755)
-    [finding] = examination._folder(tmp_path)
-    assert finding.level == "warning"
 
 
 def test_topology_before_the_first_start_asks_the_hub_and_makes_no_journal(
