@@ -79,6 +79,15 @@ def chosen_verb(words: Sequence[str]) -> str | None:
 
 def build(verb: str | None) -> Parser:
     """The parser for a command line with this verb (None: for --help alone)."""
+    return _built(frozenset() if verb is None else frozenset({verb}))
+
+
+def build_all() -> Parser:
+    """The parser with the options of every verb, for manual pages and shell completion."""
+    return _built(frozenset(VERBS))
+
+
+def _built(chosen: frozenset[str]) -> Parser:
     parser = Parser(
         prog="entrepot",
         description="Receives, keeps, translates, clears and ships regional events to a central hub; loses nothing.",
@@ -89,6 +98,6 @@ def build(verb: str | None) -> Parser:
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", title="commands")
     for name, sentence in VERBS.items():
         own = verbs.add_parser(name, help=sentence, description=sentence[0].upper() + sentence[1:] + ".")
-        if name == verb:
+        if name in chosen:
             import_module(f"runtime.cli.{name}").arguments(own)
     return parser

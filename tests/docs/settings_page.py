@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect as source_of
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import inspect
@@ -43,6 +43,15 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
 )
 
 
+class Key(NamedTuple):
+    """One key, in words, with Markdown's marks."""
+
+    name: str
+    default: str
+    bounds: str
+    says: str
+
+
 def page() -> str:
     """The whole page."""
     return "\n".join([INTRO, *(section(title, kind) for title, kind in SECTIONS)])
@@ -50,16 +59,20 @@ def page() -> str:
 
 def section(title: str, kind: type[msgspec.Struct]) -> str:
     """One table: key, default, bounds, meaning."""
-    words = _words(kind)
-    info = inspect.type_info(kind)
-    assert isinstance(info, inspect.StructType)
-    rows = [
-        f"| `{field.encode_name}` | {_default(field)} | {_bounds(field.type)} | {words.get(field.name, '')} |"
-        for field in info.fields
-    ]
+    rows = [f"| `{key.name}` | {key.default} | {key.bounds} | {key.says} |" for key in keys(kind)]
     doc = " ".join((kind.__doc__ or "").split())
     table = ["| key | default | may be | says |", "|---|---|---|---|", *rows, ""] if rows else []
     return "\n".join([f"## `{title}`", "", doc, "", *table])
+
+
+def keys(kind: type[msgspec.Struct]) -> list[Key]:
+    """Every key of one table, in order."""
+    words = _words(kind)
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return [
+        Key(field.encode_name, _default(field), _bounds(field.type), words.get(field.name, "")) for field in info.fields
+    ]
 
 
 def _words(kind: type[msgspec.Struct]) -> dict[str, str]:
