@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.support.nats import NatsServer
-from tests.support.region import Region, fact
+from tests.support.region import Region, fact, until
 
 NOW = dt.datetime.now(dt.UTC)
 ACCOUNTS = """
 authorization { users: [
   { user: admin, password: a },
   { user: narrow, password: n, permissions: {
-      publish: ["ev.eu-de.>", "cp.eu-de", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"], subscribe: ["_INBOX_eu-de.>"] } },
+      publish: ["ev.eu-de.>", "cp.eu-de", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*", "$JS.API.DIRECT.GET.>"], subscribe: ["_INBOX_eu-de.>"] } },
   { user: broken, password: b, permissions: { publish: ["cp.eu-de", "$JS.API.STREAM.INFO.*"], subscribe: ["_INBOX_eu-de.>"] } }
   { user: deaf, password: d, permissions: { publish: [">"], subscribe: ["_INBOX.>"] } }
 ] }
@@ -46,8 +48,6 @@ def configured(folder: Path, hub: str, user: str = "", more: str = "") -> Region
 
 
 async def doctor(region: Region) -> dict[str, list[dict[str, Any]]]:
-    import json
-
     _, out, err = await region.run("doctor", "--json")
     assert out, err
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -83,6 +83,36 @@ async def test_permissions_are_tried_without_storing_anything(tmp_path: Path) ->
                 assert (await connection.jetstream().stream_info(name)).state.messages == 0
         finally:
             await connection.close()
+
+
+@pytest.mark.anyio
+async def test_an_agent_works_with_the_permissions_that_the_runbook_names(tmp_path: Path) -> None:
+    """docs/operations.md, First run."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "operations.md").read_text("utf-8")
+    said = next(part for part in page.split("\n\n") if part.startswith("The hub's user of a region"))
+    needed = [subject.replace("<region>", "eu-de") for subject in re.findall(r"`([^` ]+[>*]|cp\.<region>)`", said)]
+    assert needed[-1] == "_INBOX_eu-de.>"
+    publish = ", ".join(f'"{subject}"' for subject in needed[:-1])
+    users = (
+        "authorization { users: [ { user: admin, password: a }, "
+        f'{{ user: narrow, password: n, permissions: {{ publish: [{publish}], subscribe: ["{needed[-1]}"] }} }} ] }}\n'
+    )
+    async with NatsServer(tmp_path, extra=users) as hub:
+        await configured(tmp_path, hub.url, "admin").run("topology", "apply")
+        async with configured(tmp_path, hub.url, "narrow") as region:
+            for number in range(70):
+                await region.send(fact(number))
+            await region.settled(facts=70)
+            await until_checkpoints(region)
+            rows = await doctor(region)
+            assert {row["level"] for row in rows["hub permission"]} == {"ok"}, rows["hub permission"]
+
+
+async def until_checkpoints(region: Region) -> None:
+    async def sent() -> bool:
+        return (await region.status()).get("checkpoints_unsent") == 0
+
+    await until(sent, "checkpoints are at the hub")
 
 
 @pytest.mark.anyio
