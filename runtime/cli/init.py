@@ -83,7 +83,7 @@ def _answer(config: Path, done: Done, warnings: list[str]) -> dict[str, Any]:
         "public_key": _public_key(done),
         "public_key_file": str(done.public_key_file),
         "warnings": warnings,
-        "next": list(_next()),
+        "next": list(_next(config)),
     }
 
 
@@ -97,7 +97,7 @@ def _show(config: Path, done: Done, warnings: list[str]) -> None:
     for warning in warnings:
         screen.say(f"warning: {warning}", "warning")
     screen.say(f"{config} and every file that it names fit together. Next:", "ok")
-    for command in _next():
+    for command in _next(config):
         print(f"  {command}")
 
 
@@ -107,5 +107,9 @@ def _public_key(done: Done) -> str:
     return base64.b64encode(done.identity.public_key).decode()
 
 
-def _next() -> tuple[str, str]:
-    return "systemctl enable --now entrepot.socket entrepot.service", "entrepot doctor"
+def _next(config: Path) -> tuple[str, str]:
+    from runtime.setup.place import is_packaged
+
+    if is_packaged(config):
+        return "systemctl enable --now entrepot.socket entrepot.service", "entrepot doctor"
+    return f"entrepot run --config {config}", f"entrepot doctor --config {config}"

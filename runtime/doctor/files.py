@@ -11,7 +11,7 @@ from runtime.admin.client import is_running
 from runtime.config.assemble import Configuration
 from runtime.errors import EntrepotError
 from runtime.ports import Finding
-from runtime.setup.place import USER, Owner, agent_user
+from runtime.setup.place import USER, Owner
 
 
 def configuration(path: Path, loaded: Configuration) -> Iterator[Finding]:
@@ -33,8 +33,11 @@ def configuration(path: Path, loaded: Configuration) -> Iterator[Finding]:
         yield Finding("configuration", "ok", f"{path} and every file that it names fit together")
 
 
-def permissions(path: Path, loaded: Configuration) -> Iterator[Finding]:
-    """Secrets are the agent's alone, nobody else may change the configuration, and the agent can read both."""
+def permissions(path: Path, loaded: Configuration, owner: Owner | None) -> Iterator[Finding]:
+    """Secrets are the agent's alone, nobody else may change the configuration, and the agent can read both.
+
+    `owner`: the user of the installed service; None where the agent runs as somebody else.
+    """
     named = loaded.model.secrets.dir
     folder = loaded.directory / named if named else None
     secrets = sorted(p for p in folder.iterdir() if p.is_file()) if folder is not None and folder.is_dir() else []
@@ -49,7 +52,6 @@ def permissions(path: Path, loaded: Configuration) -> Iterator[Finding]:
         yield Finding(
             "file permissions", "critical", "every user of this machine may change what may leave", f"chmod o-w {names}"
         )
-    owner = agent_user()
     closed = [p for p in [*settings, *secrets] if owner is not None and not readable_for(owner, p.stat())]
     if closed:
         names = " ".join(map(str, closed))
@@ -68,7 +70,7 @@ def readable_for(owner: Owner, found: os.stat_result) -> bool:
     return bool(found.st_mode & stat.S_IROTH)
 
 
-def data_folder(folder: Path) -> Iterator[Finding]:
+def data_folder(folder: Path, owner: Owner | None) -> Iterator[Finding]:
     """The journal and the keys."""
     if not folder.exists():
         yield Finding("data folder", "ok", f"{folder} will be made at the first start")
@@ -87,11 +89,10 @@ def data_folder(folder: Path) -> Iterator[Finding]:
             "data folder", "warning", f"every user of this machine may open {folder}", f"chmod o-rwx {folder}"
         )
     else:
-        yield from _owned(folder)
+        yield from _owned(folder, owner)
 
 
-def _owned(folder: Path) -> Iterator[Finding]:
-    owner = agent_user()
+def _owned(folder: Path, owner: Owner | None) -> Iterator[Finding]:
     foreign = [p for p in (folder, *folder.iterdir()) if owner is not None and p.lstat().st_uid != owner.uid]
     if foreign:
         step = f"chown -R {USER}: {folder} while the agent is stopped"

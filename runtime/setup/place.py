@@ -56,6 +56,11 @@ class Done(NamedTuple):
     public_key_file: Path
 
 
+def is_packaged(config: Path) -> bool:
+    """Whether this is the configuration of an installed service, and not one that somebody tries out."""
+    return config.absolute().is_relative_to(SYSTEM_FOLDER)
+
+
 def agent_user() -> Owner | None:
     """The user that the package made, if root is asking."""
     if os.geteuid() != 0:
@@ -68,7 +73,7 @@ def agent_user() -> Owner | None:
 
 def places(config: Path, answers: Answers) -> Places:
     """A packaged agent keeps its data in /var/lib."""
-    packaged = config.absolute().is_relative_to(SYSTEM_FOLDER)
+    packaged = is_packaged(config)
     data = answers.data_dir or (SYSTEM_DATA if packaged else "state")
     return Places(data_dir=data, drops=f"{data}/drops" if packaged else "drops")
 

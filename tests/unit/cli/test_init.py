@@ -56,7 +56,7 @@ def test_answers_make_a_region_that_passes_check(tmp_path: Path, capsys: pytest.
     told = said.json()
     assert (told["public_key"], told["changed"]) == (public, True)
     assert len(told["fingerprint"]) == 16
-    assert told["next"][0].startswith("systemctl enable --now entrepot.socket")
+    assert told["next"] == [f"entrepot run --config {config}", f"entrepot doctor --config {config}"]
     assert entrepot(capsys, "check", "--config", config).code == 1
 
 
@@ -283,6 +283,16 @@ def test_an_answer_cannot_break_out_of_its_text(tmp_path: Path, capsys: pytest.C
     text = BASIS + 'data_dir = "a\\"\\nregion = \\"b\\\\ \\u007f"\n'
     assert entrepot(capsys, "init", "--answers", answered(tmp_path, text), "--config", config).code == 0
     assert load_configuration(config).model.data_dir == 'a"\nregion = "b\\ \x7f'
+
+
+def test_after_a_package_the_next_step_is_its_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(place, "SYSTEM_FOLDER", tmp_path)
+    monkeypatch.setattr(place, "SYSTEM_DATA", str(tmp_path / "lib"))
+    said = entrepot(capsys, "init", "--answers", answered(tmp_path), "--config", tmp_path / "etc", "--json")
+    assert said.json()["next"] == ["systemctl enable --now entrepot.socket entrepot.service", "entrepot doctor"]
+    assert said.json()["public_key_file"] == str(tmp_path / "lib" / "identity" / "signing.pub")
 
 
 def test_a_packaged_agent_keeps_its_data_in_var_lib() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.config.assemble import load_configuration
 from runtime.doctor import disk, files, host
 from runtime.setup.place import Owner
+from tests.support.example import copy_example
 
 MOUNTS = r"""
 21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
@@ -72,29 +74,42 @@ def test_an_old_parser_does_not_stop_xml_bombs(version: str, level: str, told: s
     assert (finding.level, told in finding.found) == (level, True)
 
 
-def test_keys_that_others_may_read_are_critical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "agent_user", lambda: None)
+def test_keys_that_others_may_read_are_critical(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
     (tmp_path / "identity").mkdir()
     key = tmp_path / "identity" / "signing.key"
     key.write_bytes(b"x")
     key.chmod(0o644)
-    [finding] = files.data_folder(tmp_path)
+    [finding] = files.data_folder(tmp_path, None)
     assert finding.level == "critical"
     assert "chmod 600" in finding.next_step
     key.chmod(0o600)
-    [finding] = files.data_folder(tmp_path)
+    [finding] = files.data_folder(tmp_path, None)
     assert finding.level == "ok"
     tmp_path.chmod(0o755)
-    [finding] = files.data_folder(tmp_path)
+    [finding] = files.data_folder(tmp_path, None)
     assert finding.level == "warning"
 
 
-def test_a_file_of_another_user_in_the_data_folder_is_critical(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_in_the_data_folder_is_critical(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
-    monkeypatch.setattr(files, "agent_user", lambda: Owner(os.getuid() + 1, os.getgid()))
-    [finding] = files.data_folder(tmp_path)
+    [finding] = files.data_folder(tmp_path, Owner(os.getuid() + 1, os.getgid()))
     assert (finding.level, "chown -R entrepot:" in finding.next_step) == ("critical", True)
+    [finding] = files.data_folder(tmp_path, Owner(os.getuid(), os.getgid()))
+    assert finding.level == "ok"
+
+
+def test_what_the_agents_user_may_not_read_is_critical(tmp_path: Path) -> None:
+    loaded = load_configuration(copy_example(tmp_path))
+    for file in (loaded.path, tmp_path / "policy.toml"):
+        file.chmod(0o640)
+    [finding] = files.permissions(loaded.path, loaded, Owner(os.getuid(), os.getgid()))
+    assert finding.level == "ok"
+    [finding] = files.permissions(loaded.path, loaded, Owner(os.getuid() + 1, os.getgid() + 1))
+    assert (finding.level, str(loaded.path) in finding.next_step) == ("critical", True)
+    (tmp_path / "policy.toml").chmod(0o666)
+    [finding] = files.permissions(loaded.path, loaded, None)
+    assert (finding.level, "may change what may leave" in finding.found) == ("critical", True)
 
 
 @pytest.mark.parametrize(
