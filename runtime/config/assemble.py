@@ -99,6 +99,8 @@ class _Assembly:
         self.where = str(path)
         self.directory = self.path.parent
         self.raw = read_toml(path)
+        if not self.raw:
+            raise ConfigError(f"{path} is not set up yet", hint="`entrepot init` asks what is needed and writes it")
         self.model = convert(self.raw, Model, where=self.where)
         self.files: list[bytes] = [msgspec.json.encode(self.raw, order="sorted")]
         secrets = self.model.secrets.dir

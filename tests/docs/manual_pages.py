@@ -1,6 +1,6 @@
 """Writes what a package installs beside the program, from the parser and the settings: `python -m tests.docs.manual_pages`.
 
-Manual pages, completion for three shells, and the configuration that is not set up yet; into packaging/pages, or `--to DIR`.
+Manual pages, completion for three shells, and the configuration that is not set up yet; into packaging/, or `--to DIR`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from runtime.setup.documents import TEMPLATE
 from tests.docs.completions import bash, fish, zsh
 from tests.docs.settings_page import SECTIONS, keys
 
-PAGES = Path(__file__).resolve().parents[2] / "packaging" / "pages"
+PAGES = Path(__file__).resolve().parents[2] / "packaging"
 EXIT_CODES = (("0", "fine"), ("1", "a warning: works, but somebody should look"), ("2", "critical, or a mistake"))
 ENVIRONMENT = (
     ("CREDENTIALS_DIRECTORY", "secrets that systemd gives to the service; looked at before [secrets] dir"),
@@ -34,15 +34,15 @@ SHORT = {"entrepot.1": "the agent of a region", "entrepot.toml.5": "configuratio
 
 
 def pages() -> dict[str, str]:
-    """File name → content."""
+    """Path below packaging/ → content."""
     parser = build_all()
     return {
-        "entrepot.1": command_page(parser),
-        "entrepot.toml.5": settings_page(),
-        "entrepot.bash": bash(parser),
-        "_entrepot": zsh(parser),
-        "entrepot.fish": fish(parser),
-        "entrepot.toml": TEMPLATE,
+        "man/entrepot.1": command_page(parser),
+        "man/entrepot.toml.5": settings_page(),
+        "completions/entrepot.bash": bash(parser),
+        "completions/_entrepot": zsh(parser),
+        "completions/entrepot.fish": fish(parser),
+        "etc/entrepot.toml": TEMPLATE,
     }
 
 
@@ -172,8 +172,8 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=PAGES)
     folder: Path = parser.parse_args(words).to
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
 
 

@@ -152,6 +152,7 @@ def test_the_unanswered_file_of_a_package_is_replaced(tmp_path: Path, capsys: py
     config = tmp_path / "region" / "entrepot.toml"
     config.parent.mkdir()
     config.write_text(documents.TEMPLATE)
+    assert "`entrepot init` asks" in entrepot(capsys, "check", "--config", config).err
     (config.parent / "policy.toml").write_text('policy = "mine"\nversion = 4\n')
     said = entrepot(capsys, "init", "--answers", answered(tmp_path), "--config", config, "--json")
     assert said.json()["files"][str(config.parent / "policy.toml")] == "kept"
