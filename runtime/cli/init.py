@@ -108,8 +108,10 @@ def _public_key(done: Done) -> str:
 
 
 def _next(config: Path) -> tuple[str, str]:
-    from runtime.setup.place import is_packaged
+    from runtime.setup.place import service_of
 
-    if is_packaged(config):
-        return "systemctl enable --now entrepot.socket entrepot.service", "entrepot doctor"
-    return f"entrepot run --config {config}", f"entrepot doctor --config {config}"
+    service = service_of(config)
+    if service is None:
+        return f"entrepot run --config {config}", f"entrepot doctor --config {config}"
+    named = "" if service.name == "entrepot" else f" --config {config}"
+    return f"systemctl enable --now {service.name}.socket {service.name}.service", f"entrepot doctor{named}"

@@ -18,10 +18,11 @@ from runtime.cli import places
 from runtime.cli.ask import asking
 from runtime.config.load import read_toml
 from runtime.doctor import concealment
+from runtime.errors import EntrepotError
 from runtime.gateway.settings import parse_listen
 from runtime.ports import Finding
+from runtime.setup.place import service_of
 
-UNITS = ("entrepot.service", "entrepot.socket")
 LOG_LINES_MAX = 1_000
 COMMAND_SECONDS_MAX = 10.0
 METRICS_BYTES_MAX = 4_000_000
@@ -49,8 +50,8 @@ def parts(options: Namespace, findings: Iterable[Finding]) -> Iterator[tuple[str
     yield "files.json", lambda: document(_files(options))
     yield "versions.json", lambda: document(versions())
     yield "metrics.txt", lambda: _metrics(options)
-    yield "units.json", lambda: document(_units())
-    yield "log.jsonl", _log
+    yield "units.json", lambda: document(_units(_service(options)))
+    yield "log.jsonl", lambda: _log(_service(options))
 
 
 def document(value: Any) -> bytes:
@@ -157,21 +158,30 @@ def _output(*command: str) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def _units() -> list[dict[str, str]]:
+def _service(options: Namespace) -> str:
+    """Its name without `.service`."""
+    try:
+        found = service_of(_config(options))
+    except EntrepotError:
+        found = None
+    return "entrepot" if found is None else found.name
+
+
+def _units(service: str) -> list[dict[str, str]]:
     asked = ",".join(UNIT_PROPERTIES)
-    text = _output("systemctl", "show", "--no-pager", f"--property={asked}", *UNITS)
+    text = _output("systemctl", "show", "--no-pager", f"--property={asked}", f"{service}.service", f"{service}.socket")
     known = frozenset(UNIT_PROPERTIES)
     rows = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n")]
     return [{name: value for name, value in row.items() if name in known} for row in rows if row]
 
 
-def _log() -> bytes:
+def _log(service: str) -> bytes:
     """The last lines of the agent's log; what cannot be judged is counted only."""
     text = _output(
-        "journalctl", "--unit=entrepot.service", f"--lines={LOG_LINES_MAX}", "--output=json", "--no-pager", "--quiet"
+        "journalctl", f"--unit={service}.service", f"--lines={LOG_LINES_MAX}", "--output=json", "--no-pager", "--quiet"
     )
     if not text.strip():
-        raise Left("the system's journal has no line of entrepot.service that this user may read")
+        raise Left("the system's journal has no line of this service that this user may read")
     shown, hidden = [], 0
     for line in text.splitlines():
         entry = _entry(line)

@@ -13,7 +13,7 @@ from runtime.config.assemble import Configuration, load_configuration
 from runtime.doctor import agent, disk, files, host, hub, network
 from runtime.errors import EntrepotError
 from runtime.ports import Finding
-from runtime.setup.place import agent_user, is_packaged
+from runtime.setup.place import agent_user, service_of
 
 CODES = {"ok": 0, "warning": 1, "critical": 2}
 CHECK_SECONDS_MAX = 20.0
@@ -51,7 +51,7 @@ def _load(find_config: Callable[[], Path], loaded: list[tuple[Path, Configuratio
 
 def _checks(path: Path, configuration: Configuration) -> Iterator[tuple[str, Check]]:
     folder = configuration.data_dir
-    owner = agent_user() if is_packaged(path) else None
+    owner = agent_user() if service_of(path) else None
     yield "file permissions", partial(files.permissions, path, configuration, owner)
     yield "data folder", partial(files.data_folder, folder, owner)
     yield "file system", partial(disk.file_system, folder)

@@ -127,6 +127,15 @@ def _no_source() -> list[str]:
     ]
 
 
+def socket(answers: Answers) -> str:
+    """What is to be changed about the socket's unit."""
+    return f"""# Written by entrepot init. The same address as gateway.listen in entrepot.toml.
+[Socket]
+ListenStream=
+ListenStream={answers.listen}
+"""
+
+
 def policy(answers: Answers) -> str:
     """policy.toml: nothing leaves."""
     return f"""# Residency floor of region {answers.region}: what may leave for the hub. Not legal advice.

@@ -17,12 +17,13 @@ from typing import Literal, NamedTuple
 from runtime.errors import ConfigError
 from runtime.identity import PUBLIC_FILE, Identity, load_or_create
 from runtime.setup import documents
-from runtime.setup.answers import Answers
+from runtime.setup.answers import LISTEN, Answers
 from runtime.setup.documents import AUTHORITY, CREDENTIALS, MAPPINGS, POLICY, SECRETS, Places
 
 USER = "entrepot"
-SYSTEM_FOLDER = Path("/etc")
-SYSTEM_DATA = "/var/lib/entrepot"
+SYSTEM_FOLDER = Path("/etc/entrepot")
+SYSTEM_DATA = Path("/var/lib/entrepot")
+UNITS_FOLDER = Path("/etc/systemd/system")
 SECRET_BYTES = 32
 JOURNAL_FILE = "journal.db"
 
@@ -56,9 +57,22 @@ class Done(NamedTuple):
     public_key_file: Path
 
 
-def is_packaged(config: Path) -> bool:
-    """Whether this is the configuration of an installed service, and not one that somebody tries out."""
-    return config.absolute().is_relative_to(SYSTEM_FOLDER)
+class Service(NamedTuple):
+    """What a package has installed for one configuration."""
+
+    name: str
+    """`entrepot`, or `entrepot@NAME` where several regions share a host."""
+    data: Path
+
+
+def service_of(config: Path) -> Service | None:
+    """The service that reads this configuration; None for one that somebody tries out."""
+    folder = config.absolute().parent
+    if folder == SYSTEM_FOLDER:
+        return Service("entrepot", SYSTEM_DATA)
+    if folder.parent == SYSTEM_FOLDER:
+        return Service(f"entrepot@{folder.name}", SYSTEM_DATA / folder.name)
+    return None
 
 
 def agent_user() -> Owner | None:
@@ -72,10 +86,12 @@ def agent_user() -> Owner | None:
 
 
 def places(config: Path, answers: Answers) -> Places:
-    """A packaged agent keeps its data in /var/lib."""
-    packaged = is_packaged(config)
-    data = answers.data_dir or (SYSTEM_DATA if packaged else "state")
-    return Places(data_dir=data, drops=f"{data}/drops" if packaged else "drops")
+    """A service keeps its data in /var/lib, everybody else beside the configuration."""
+    service = service_of(config)
+    if service is None:
+        return Places(data_dir=answers.data_dir or "state", drops="drops")
+    data = answers.data_dir or str(service.data)
+    return Places(data_dir=data, drops=f"{data}/drops")
 
 
 def already_there(config: Path) -> str:
@@ -108,7 +124,7 @@ def set_up(config: Path, answers: Answers, owner: Owner | None) -> Done:
     if not again:
         refuse_what_is_set_up(config)
     where = places(config, answers)
-    items = list(_items(config.parent, answers, where))
+    items = [*_items(config.parent, answers, where), *_socket(config, answers)]
     if not again:
         _refuse_other_contents(items)
     done: dict[str, What] = {}
@@ -116,6 +132,7 @@ def set_up(config: Path, answers: Answers, owner: Owner | None) -> Done:
     _folder(config.parent / MAPPINGS, 0o750, owner, private=False)
     _folder(config.parent / SECRETS, 0o700, owner)
     for item in items:
+        _folder(item.path.parent, 0o755, None)
         done[str(item.path)] = _put(item, owner)
     data_dir = config.absolute().parent / where.data_dir
     _folder(data_dir, 0o750, owner)
@@ -141,6 +158,14 @@ def _items(folder: Path, answers: Answers, where: Places) -> Iterator[Item]:
         yield Item(folder / SECRETS / CREDENTIALS, Path(answers.hub.credentials).read_bytes(), 0o600, True, "same")
     if answers.hub.ca:
         yield Item(folder / AUTHORITY, Path(answers.hub.ca).read_bytes(), 0o644, False, "same")
+
+
+def _socket(config: Path, answers: Answers) -> Iterator[Item]:
+    """systemd listens for the service: where that is not the usual place, it must be told."""
+    service = service_of(config)
+    if service is not None and answers.listen != LISTEN:
+        path = UNITS_FOLDER / f"{service.name}.socket.d" / "listen.conf"
+        yield Item(path, documents.socket(answers).encode(), 0o644, False, "same")
 
 
 def _refuse_other_contents(items: list[Item]) -> None:

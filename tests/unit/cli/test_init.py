@@ -127,7 +127,7 @@ def test_what_is_missing_is_made_again_but_never_a_key_of_a_journal(
     (config.parent / "state" / "identity" / "signing.key").unlink()
     said = entrepot(capsys, *words)
     assert said.code == 2
-    assert "keys in" in said.json()["error"]
+    assert "signing.key" in said.json()["error"]
     assert not (config.parent / "state" / "identity" / "signing.key").exists()
 
 
@@ -286,20 +286,31 @@ def test_an_answer_cannot_break_out_of_its_text(tmp_path: Path, capsys: pytest.C
     assert load_configuration(config).model.data_dir == 'a"\nregion = "b\\ \x7f'
 
 
+@pytest.mark.parametrize(("instance", "unit"), [("", "entrepot"), ("eu-de", "entrepot@eu-de")])
 def test_after_a_package_the_next_step_is_its_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    instance: str, unit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(place, "SYSTEM_FOLDER", tmp_path)
-    monkeypatch.setattr(place, "SYSTEM_DATA", str(tmp_path / "lib"))
-    said = entrepot(capsys, "init", "--answers", answered(tmp_path), "--config", tmp_path / "etc", "--json")
-    assert said.json()["next"] == ["systemctl enable --now entrepot.socket entrepot.service", "entrepot doctor"]
-    assert said.json()["public_key_file"] == str(tmp_path / "lib" / "identity" / "signing.pub")
+    monkeypatch.setattr(place, "SYSTEM_FOLDER", tmp_path / "etc")
+    monkeypatch.setattr(place, "SYSTEM_DATA", tmp_path / "lib")
+    monkeypatch.setattr(place, "UNITS_FOLDER", tmp_path / "units")
+    config = tmp_path / "etc" / instance / "entrepot.toml"
+    listening = BASIS + 'listen = "192.0.2.1:8443"\n' + SOURCES
+    words = ("init", "--answers", answered(tmp_path, listening), "--config", config, "--json")
+    said = entrepot(capsys, *words).json()
+    assert said["next"][0] == f"systemctl enable --now {unit}.socket {unit}.service"
+    assert said["next"][1] == "entrepot doctor" + (f" --config {config}" if instance else "")
+    assert said["public_key_file"] == str(tmp_path / "lib" / instance / "identity" / "signing.pub")
+    dropped = (tmp_path / "units" / f"{unit}.socket.d" / "listen.conf").read_text()
+    assert dropped.splitlines()[-3:] == ["[Socket]", "ListenStream=", "ListenStream=192.0.2.1:8443"]
+    assert entrepot(capsys, *words).json()["changed"] is False
 
 
-def test_a_packaged_agent_keeps_its_data_in_var_lib() -> None:
+def test_an_agent_that_is_only_tried_out_keeps_its_data_beside_the_configuration() -> None:
     given = answers.Answers(region="a", jurisdiction="DE", environment="test")
     assert place.places(Path("/etc/entrepot/entrepot.toml"), given).data_dir == "/var/lib/entrepot"
+    assert place.places(Path("/etc/entrepot/x/entrepot.toml"), given).data_dir == "/var/lib/entrepot/x"
     assert place.places(Path("entrepot.toml"), given).data_dir == "state"
+    assert place.places(Path("/etc/other/entrepot.toml"), given).data_dir == "state"
 
 
 def test_init_shows_the_fingerprint_that_status_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
