@@ -51,13 +51,15 @@ def _load(find_config: Callable[[], Path], loaded: list[tuple[Path, Configuratio
 
 def _checks(path: Path, configuration: Configuration) -> Iterator[tuple[str, Check]]:
     folder = configuration.data_dir
-    owner = agent_user() if service_of(path) else None
+    service = service_of(path)
+    owner = agent_user() if service is not None else None
     yield "file permissions", partial(files.permissions, path, configuration, owner)
     yield "data folder", partial(files.data_folder, folder, owner)
     yield "file system", partial(disk.file_system, folder)
     yield "free disk", partial(disk.room, folder, configuration.model.journal.disk_bytes_max)
     yield "flush", partial(disk.flush, folder)
     yield "agent", partial(agent.running, folder)
+    yield "socket unit", partial(agent.socket_unit, service, configuration.model.gateway.listen)
     yield "firewall", partial(network.incoming, configuration.model.gateway.listen)
     yield "alert webhook", partial(network.alerts, configuration.model.alerts.webhook)
     yield "hub", partial(hub.look, configuration)

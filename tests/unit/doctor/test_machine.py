@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from runtime.config.assemble import load_configuration
-from runtime.doctor import disk, files, host
-from runtime.setup.place import Owner
+from runtime.doctor import agent, disk, files, host
+from runtime.setup.place import Owner, Service
 from tests.support.example import copy_example
 
 MOUNTS = r"""
@@ -119,3 +119,33 @@ def test_what_the_agents_user_may_not_read_is_critical(tmp_path: Path) -> None:
 def test_who_may_read_is_decided_by_the_first_class_that_fits(mode: int, uid: int, gid: int, may: bool) -> None:
     found = os.stat_result((mode, 0, 0, 1, uid, gid, 0, 0, 0, 0))
     assert files.readable_for(Owner(1, 2), found) is may
+
+
+@pytest.mark.parametrize(
+    ("shown", "level"),
+    [
+        ("Listen=127.0.0.1:8080 (Stream)", "ok"),
+        ("Listen=[::1]:8080 (Stream)", "warning"),
+        ("Listen=127.0.0.1:8080 (Stream)\nListen=10.0.0.1:8080 (Stream)", "warning"),
+        ("Listen=", None),
+    ],
+)
+def test_systemd_must_listen_where_the_configuration_says(
+    shown: str, level: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shown").write_text(shown + "\n")
+    (tmp_path / "systemctl").write_text(
+        f'#!/bin/sh\n[ "$4" = "" ] && [ "$3" = entrepot.socket ] && cat {tmp_path}/shown\n'
+    )
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    service = Service("entrepot", tmp_path)
+    found = list(agent.socket_unit(service, "127.0.0.1:8080"))
+    assert [finding.level for finding in found] == ([level] if level else [])
+    assert all("systemctl edit entrepot.socket" in finding.next_step for finding in found if level == "warning")
+    assert list(agent.socket_unit(None, "127.0.0.1:8080")) == []
+
+
+def test_without_systemd_nothing_is_said_of_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert list(agent.socket_unit(Service("entrepot", tmp_path), "127.0.0.1:8080")) == []
