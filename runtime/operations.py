@@ -164,7 +164,7 @@ class Operations:
     async def examine_hub(self) -> list[Answer]:
         """What `entrepot doctor` asks about the hub, with this agent's credentials."""
         model = self._kernel.configuration.model
-        async with _closing(self.link()) as link:
+        async with _closing(self._kernel.configuration.link()) as link:
             return list(
                 await link.examine(list(model.lanes), refill_hours=model.journal.refill_hours, now_us=clock.now_us())
             )

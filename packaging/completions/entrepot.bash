@@ -9,7 +9,7 @@ _entrepot() {
             --after|--answers|--config|--credentials|--format|--from|--hub|--keep|--lane|--limit|--out|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" doctor"|" journal"|" journal verify"|" journal stats"|" journal export") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" doctor"|" journal"|" journal verify"|" journal stats"|" journal export") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -38,11 +38,12 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check status letters replay topology adopt verify schema map doctor journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload status letters replay topology adopt verify schema map doctor journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
         " check") follow='' options='--config --help --json' files= ;;
+        " reload") follow='' options='--config --help --json' files= ;;
         " status") follow='' options='--config --help --json' files= ;;
         " letters") follow='list show retry release discard' options='--config --help --json' files= ;;
         " letters list") follow='' options='--after --config --help --json --limit --state' files= ;;

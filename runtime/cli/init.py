@@ -30,7 +30,6 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Raises `ConfigError` for a wrong answer, or when something would be overwritten."""
     from runtime.cli import screen
-    from runtime.cli.check import check_secrets
     from runtime.cli.places import new_config_file
     from runtime.config.assemble import load_configuration
     from runtime.setup.place import agent_user, set_up
@@ -39,7 +38,7 @@ def run(options: Namespace) -> int:
     answers = _read(options.answers) if options.answers else _ask(config, as_json=options.json)
     done = set_up(config, answers, agent_user())
     configuration = load_configuration(config)
-    check_secrets(config, configuration)
+    configuration.read_secrets()
     if options.json:
         screen.show_json(_answer(config, done, configuration.warnings))
     else:

@@ -16,10 +16,8 @@ from runtime.setup.place import USER, Owner
 
 def configuration(path: Path, loaded: Configuration) -> Iterator[Finding]:
     """What `entrepot check` says."""
-    from runtime.cli.check import check_secrets
-
     try:
-        check_secrets(path, loaded)
+        loaded.read_secrets()
     except EntrepotError as error:
         if is_running(loaded.data_dir) and "CREDENTIALS_DIRECTORY" not in os.environ:
             step = "nothing, if systemd gives this secret to the service (LoadCredential); otherwise: " + error.hint

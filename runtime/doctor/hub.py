@@ -8,7 +8,7 @@ from runtime import clock
 from runtime.admin import client
 from runtime.cli.loop import run_async
 from runtime.config.assemble import Configuration
-from runtime.ports import Finding, Scope
+from runtime.ports import Finding
 
 
 def look(configuration: Configuration) -> list[Finding]:
@@ -21,13 +21,7 @@ def look(configuration: Configuration) -> list[Finding]:
 async def examine(configuration: Configuration) -> list[Finding]:
     """Over connections of its own."""
     model = configuration.model
-    scope = Scope(
-        region=model.region,
-        environment=model.environment,
-        directory=str(configuration.directory),
-        secret=configuration.vault.secret,
-    )
-    link = configuration.hub.link(configuration.hub_settings, scope)
+    link = configuration.link()
     try:
         return await link.examine(list(model.lanes), refill_hours=model.journal.refill_hours, now_us=clock.now_us())
     finally:
