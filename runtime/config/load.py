@@ -30,8 +30,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise ConfigError(f"{path} {reason}", hint=_siblings(path)) from None
+        if isinstance(error, FileNotFoundError):
+            raise ConfigError(f"{path} does not exist", hint=_siblings(path)) from None
+        hint = "run as root or as the agent's user" if isinstance(error, PermissionError) else ""
+        raise ConfigError(f"{path} cannot be read ({error.strerror})", hint=hint) from None
     if len(content) > FILE_BYTES_MAX:
         raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX} bytes")
     try:

@@ -12,7 +12,6 @@ from pathlib import Path
 import nkeys
 import pytest
 
-from runtime.cli import init
 from runtime.config.assemble import load_configuration
 from runtime.errors import ConfigError
 from runtime.setup import answers, documents, place
@@ -324,4 +323,3 @@ def test_init_shows_the_fingerprint_that_status_shows(tmp_path: Path, capsys: py
     said = entrepot(capsys, "init", "--answers", answered(tmp_path), "--config", config)
     identity = place.load_or_create(tmp_path / "state" / "identity", journal_is_new=False)
     assert f"fingerprint {identity.key_id}" in said.out
-    assert init.ANSWERS_BYTES_MAX > 0
