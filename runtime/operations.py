@@ -8,16 +8,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from runtime import clock
+from runtime.backup.archive import Archive
 from runtime.config.change import Plan
 from runtime.errors import Permanent, Refused
 from runtime.journal import inspect, intake, lanes, letters
 from runtime.journal.letters import Letter
-from runtime.kernel import Kernel
+from runtime.kernel import IDENTITY, Kernel
 from runtime.masking import masked
 from runtime.nearest import nearest
 from runtime.pipeline import adopt
@@ -43,6 +45,7 @@ class Operations:
         self._reload = reload
         self._status = status
         self._running = running
+        self._backup: Archive | None = None
         self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {
             "status": self.status,
             "reload": self.reload,
@@ -58,6 +61,8 @@ class Operations:
             "journal.stats": self.stats,
             "journal.verify": self.verify,
             "journal.dispositions": self.dispositions,
+            "journal.backup": self.backup,
+            "journal.backup_progress": self.backup_progress,
         }
 
     async def call(self, verb: str, parameters: dict[str, Any]) -> Answer:
@@ -215,6 +220,22 @@ class Operations:
                 break
             found.append(entry)
         return list(found)
+
+    async def backup(self, *, path: str, with_keys: bool = False) -> Answer:
+        """Copy the journal to a place of this machine, between its commits."""
+        if self._backup is not None:
+            raise Refused("a backup is being made already", hint="wait for it; two at once would only be slower")
+        kernel = self._kernel
+        keys = kernel.configuration.data_dir / IDENTITY if with_keys else None
+        self._backup = Archive(kernel.journal, kernel.identity, keys)
+        try:
+            return await self._backup.make(Path(path))
+        finally:
+            self._backup = None
+
+    async def backup_progress(self) -> Answer:
+        """How far the backup is; None when none is being made."""
+        return None if self._backup is None else self._backup.progress
 
 
 class _closing:  # noqa: N801 - reads as contextlib's `closing`, for an async close

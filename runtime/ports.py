@@ -206,6 +206,10 @@ class HubObserver(Protocol):
     def log(self, event: str, **fields: Any) -> None: ...
 
 
+TRIAL_ENVIRONMENT = "trial"
+"""Streams of this environment belong to `entrepot certify`, and only they can be removed."""
+
+
 class Scope(Struct, frozen=True, kw_only=True):
     """Who is speaking to the hub."""
 
@@ -278,6 +282,10 @@ class HubLink(Protocol):
 
     async def last(self, lane: str) -> HubRecord | None:
         """The stream's last message from its leader; None when the stream is empty. `Permanent` when missing."""
+        ...
+
+    async def remove(self, lanes: Sequence[str]) -> None:
+        """Delete the streams that a trial has made. Raises `Refused` for one that does not say that it is a trial's."""
         ...
 
     async def close(self) -> None: ...

@@ -168,6 +168,12 @@ class NatsLink:
                 raise Permanent(f"the last message of {name} cannot be read", hint="Somebody removed it at the hub.")
             return newest
 
+    async def remove(self, lanes: Sequence[str]) -> None:
+        """See `runtime.ports.HubLink`."""
+        async with self.opened() as channel:
+            for lane in lanes:
+                await topology.remove(channel, self._scope, lane)
+
     async def close(self) -> None:
         """Call before cancelling `run`: it takes no more rows, awaits what is on the wire, and returns.
 

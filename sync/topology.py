@@ -9,7 +9,7 @@ from typing import Any
 
 from runtime import record
 from runtime.errors import Refused
-from runtime.ports import Scope, StreamReport
+from runtime.ports import TRIAL_ENVIRONMENT, Scope, StreamReport
 from sync import stream
 from sync.channel import Channel
 from sync.stream import StreamInfo
@@ -124,6 +124,18 @@ async def make(channel: Channel, scope: Scope, lane: str, *, first: int, replica
     """Create the stream. Raises `ApiError`, `HubAway`."""
     config = desired(scope, lane, first=first, replicas=replicas, version=channel.version)
     await channel.ask(f"STREAM.CREATE.{config['name']}", config, seconds_max=5)
+
+
+async def remove(channel: Channel, scope: Scope, lane: str) -> None:
+    """Delete a trial's stream, if it is there. Raises `Refused` for any other: no event of a region is ever deleted."""
+    name = record.stream_name(scope.region, lane)
+    found = await stream.info(channel, name)
+    if found is None:
+        return
+    said = (found.config.get("metadata") or {}).get(METADATA[0])
+    if (scope.environment, said) != (TRIAL_ENVIRONMENT, TRIAL_ENVIRONMENT):
+        raise Refused(f"stream {name} is not a trial's: it is never removed", hint="ask the central team")
+    await channel.ask(f"STREAM.DELETE.{name}", {}, seconds_max=5)
 
 
 async def compare(channel: Channel, scope: Scope, lane: str, *, first: int, replicas: int, apply: bool) -> StreamReport:

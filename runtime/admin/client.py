@@ -12,12 +12,14 @@ from runtime.admin.place import socket_path
 from runtime.errors import EntrepotError, Permanent, Refused, Retryable
 
 TIMEOUT_SECONDS = 300.0
+UNTIMED = frozenset({"journal.backup"})
+"""Verbs that take as long as the journal is large; their progress is asked for beside them."""
 _KINDS: dict[str, type[EntrepotError]] = {"Refused": Refused, "Permanent": Permanent, "Retryable": Retryable}
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("agent", timeout=TIMEOUT_SECONDS)
+    def __init__(self, path: Path, timeout_seconds: float | None = TIMEOUT_SECONDS) -> None:
+        super().__init__("agent", timeout=timeout_seconds)
         self._path = path
 
     def connect(self) -> None:
@@ -42,7 +44,7 @@ def is_running(data_dir: Path) -> bool:
 
 def call(data_dir: Path, verb: str, parameters: dict[str, Any]) -> Any:
     """The agent's answer as plain data. Raises what the agent raised; `Retryable` when it does not answer."""
-    connection = _Connection(socket_path(data_dir))
+    connection = _Connection(socket_path(data_dir), None if verb in UNTIMED else TIMEOUT_SECONDS)
     try:
         connection.request("POST", f"/v1/{verb}", json.dumps(parameters), {"content-type": "application/json"})
         response = connection.getresponse()

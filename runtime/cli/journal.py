@@ -1,4 +1,4 @@
-"""`entrepot journal`: prove it, measure it, and export what left the region and what stayed."""
+"""`entrepot journal`: prove it, measure it, save it, mend it, and export what left the region and what stayed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE_ROWS = 5_000
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """verify, stats, export."""
+    """verify, stats, export, backup, restore, repair."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("verify", help="chain, contiguity and books of the journal itself")
     actions.add_parser("stats", help="rows, bytes and incidents")
@@ -28,10 +28,31 @@ def arguments(parser: ArgumentParser) -> None:
     export.add_argument("--format", choices=("csv", "json"), default="csv")
     export.add_argument("--out", metavar="FILE", help="default: standard output")
     export.add_argument("--lane", action="append", metavar="LANE", help="only this lane; may be repeated")
+    backup = actions.add_parser("backup", help="copy it, while the agent runs or not")
+    backup.add_argument(
+        "path", metavar="PATH", help="a folder to put it in, or the name of a new one; never overwritten"
+    )
+    backup.add_argument(
+        "--with-keys", action="store_true", help="put the region's private keys in it too: then keep it secret"
+    )
+    repair = actions.add_parser("repair", help="save what is provable of a damaged journal; the agent must be stopped")
+    repair.add_argument(
+        "--yes", action="store_true", help="put the new journal in place; without it: only say what it would hold"
+    )
+    restore = actions.add_parser("restore", help="go back to a backup; the agent must be stopped")
+    restore.add_argument("path", metavar="PATH", help="the folder that `backup` has made")
 
 
 def run(options: Namespace) -> int:
     """See the module. `verify`: exit code 2 for a problem."""
+    if options.action in {"backup", "restore"}:
+        from runtime.cli import backups
+
+        return backups.backup(options) if options.action == "backup" else backups.restore(options)
+    if options.action == "repair":
+        from runtime.cli import repair
+
+        return repair.run(options)
     from runtime.cli.ask import asking
 
     with asking(options) as ask:

@@ -28,7 +28,8 @@ VERBS: dict[str, str] = {
     "schema": "the canonical event types as JSON Schema",
     "map": "try a mapping on a sample message",
     "doctor": "look at everything that the agent stands on",
-    "journal": "verify, measure or export the journal",
+    "certify": "try this host's own disk and hub, and sign what was seen",
+    "journal": "verify, measure, export, back up, restore or repair the journal",
 }
 _CHOICE = re.compile(r"argument (?P<what>\S+): invalid choice: '(?P<value>.*?)' \(choose from (?P<choices>.*)\)$")
 _WITH_VALUE = frozenset({"--config"})

@@ -7,7 +7,8 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
-from hashlib import sha256
+from hashlib import blake2b, sha256
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,9 +20,9 @@ from runtime.journal import books, rows
 from runtime.journal.keys import FIND_MAX, Keys, key_hash
 from runtime.journal.names import Names
 
-_FACT = """intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
-correlation, traceparent)"""
-_BODY = "bodies (seq, key_id, body)"
+FACT_COLUMNS = """intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
+correlation, traceparent, proof)"""
+BODY_COLUMNS = "bodies (seq, key_id, body)"
 _FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE seq"
 NOT_ENCRYPTED = 0
 """Key id of a payload that is stored as it is."""
@@ -66,6 +67,30 @@ def prepare(source: str, message: Message) -> Prepared:
     if message.key is None:
         return Prepared(message, digest, None)
     return Prepared(message, digest, key_hash(source, message.key))
+
+
+class Fact(NamedTuple):
+    """What the journal says of one fact beside its body, with the source's name."""
+
+    seq: int
+    epoch: int
+    source: str
+    key: str | None
+    digest: bytes
+    content_type: str
+    received_us: int
+    committed_us: int
+    correlation: bytes
+    traceparent: str | None
+
+
+def proof(fact: Fact) -> bytes:
+    """Eight bytes over everything that is said of a fact: SQLite's pages carry no checksum, so each row has its own."""
+    said = (
+        f"{fact.seq}\0{fact.epoch}\0{fact.received_us}\0{fact.committed_us}\0{fact.source}\0{fact.content_type}\0"
+        f"{fact.traceparent}\0{fact.key!r}"
+    )
+    return blake2b(fact.digest + fact.correlation + said.encode(), digest_size=8).digest()
 
 
 class Call(Struct, frozen=True):
@@ -133,17 +158,21 @@ class _Intake:
         accepted = Accepted(self._seq, call.epoch, item.digest, self._now, False)
         if key is not None:
             self._fresh[source, key] = accepted
+        said = Fact(
+            self._seq, call.epoch, call.source, key, item.digest, message.content_type, call.received_us, self._now,
+            os.urandom(16), message.traceparent,
+        )  # fmt: skip
         self._facts.append(
             (self._seq, call.epoch, source, item.key_hash, key, item.digest, message.content_type, call.received_us)
-            + (self._now, os.urandom(16), message.traceparent)
+            + (self._now, said.correlation, message.traceparent, proof(said))
         )
         self._bodies.append((self._seq, NOT_ENCRYPTED, message.body))
         self._keys.add(self._seq, item.key_hash)
         return accepted
 
     def write(self) -> None:
-        rows.insert(self._connection, _FACT, 11, self._facts)
-        rows.insert(self._connection, _BODY, 3, self._bodies)
+        rows.insert(self._connection, FACT_COLUMNS, 12, self._facts)
+        rows.insert(self._connection, BODY_COLUMNS, 3, self._bodies)
         count = self._seq - self._first
         books.move(self._connection, accepted=count, pending=count, facts=count, duplicates=self._duplicates)
         self._keys.file(self._connection, count)

@@ -13,6 +13,7 @@ import anyio
 from runtime import clock
 from runtime.errors import StorageFailed, StorageFull
 from runtime.journal import lanes, meta
+from runtime.journal.file import FILE, refuse_half_exchanged
 from runtime.journal.keys import Keys
 from runtime.journal.lanes import LaneRow
 from runtime.journal.lock import JournalLock
@@ -22,7 +23,6 @@ from runtime.journal.store import Store
 from runtime.journal.writer import Writer
 
 T = TypeVar("T")
-FILE = "journal.db"
 
 
 class Journal:
@@ -53,6 +53,7 @@ class Journal:
         """Lock, migrate, claim; `names` (kind → names) get their numbers now. Raises `Refused` (another process, region or newer schema), `StorageFailed`."""
         self.region = region
         self.directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        refuse_half_exchanged(self.directory)
         await self.store.open()
         try:
             os.chmod(self.path, 0o640)

@@ -63,9 +63,14 @@ class Store:
         await self._lock.take()
         try:
             await anyio.to_thread.run_sync(header.check, self.path)
-            connection = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
+            connection = await aiosqlite.connect(
+                self.path,
+                isolation_level=None,
+                cached_statements=256,
+                check_same_thread=False,  # `copy` hands the connection to its own thread, and waits while that has it
+            )
             self._connection = connection
-            await self.run(_configure)
+            await self.run(apply_settings)
         except sqlite3.Error as error:
             await self.close()
             raise describe(error) from error
@@ -95,7 +100,8 @@ class Store:
         self._lock.give_back()
 
 
-def _configure(connection: sqlite3.Connection) -> None:
+def apply_settings(connection: sqlite3.Connection) -> None:
+    """Apply the settings without which nothing here is promised. Raises `StorageFailed`."""
     for setting in _SETTINGS:
         connection.execute(f"PRAGMA {setting}")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]

@@ -37,7 +37,7 @@ from runtime.journal import writer as writer_module
 from runtime.journal.intake import Accepted, Call
 from runtime.journal.journal import Journal
 from runtime.journal.keys import Keys
-from runtime.journal.store import Store, _configure, describe
+from runtime.journal.store import Store, apply_settings, describe
 from runtime.journal.writer import Writer
 from runtime.kernel import Kernel, open_kernel
 from runtime.pipeline.accept import SourceIntake
@@ -228,7 +228,7 @@ class InlineStore(Store):
         if not self._lock.try_take():
             self._lock.refuse()
         self.connection = sqlite3.connect(self.path, isolation_level=None, cached_statements=256)
-        _configure(self.connection)
+        apply_settings(self.connection)
         if not self.durable:
             self.connection.execute("PRAGMA synchronous=OFF")
 

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from runtime.errors import Refused, Retryable
-from tests.support.hubs import link
+from runtime.ports import TRIAL_ENVIRONMENT
+from sync.link import NatsLink
+from sync.settings import HubSettings
+from tests.support.hubs import link, scope
 from tests.support.nats import NatsServer, free_port
 
 pytestmark = pytest.mark.anyio
@@ -88,3 +91,17 @@ async def test_a_hub_that_is_away_says_so_without_a_password(tmp_path: Path) -> 
         await link(f"nats://ada:word@127.0.0.1:{free_port()}").topology({"realtime": 1}, apply=False)
     assert "cannot connect to nats://127.0.0.1:" in str(caught.value)
     assert "word" not in str(caught.value)
+
+
+async def test_only_a_trials_streams_are_ever_removed(hub: NatsServer) -> None:
+    await link(hub.url).topology({"realtime": 1}, apply=True)
+    for environment in ("test", TRIAL_ENVIRONMENT):
+        with pytest.raises(Refused, match="is never removed"):
+            await link(hub.url, environment=environment).remove(["realtime"])
+    assert (await link(hub.url).topology({"realtime": 1}, apply=False))[0].exists
+
+    settings = HubSettings(servers=[hub.url])
+    trial = NatsLink(settings, scope(region="trial-1", environment=TRIAL_ENVIRONMENT))
+    assert (await trial.topology({"trial": 1}, apply=True))[0].exists
+    await trial.remove(["trial", "checkpoints", "never-made"])
+    assert [report.exists for report in await trial.topology({"trial": 1}, apply=False)] == [False, False]
