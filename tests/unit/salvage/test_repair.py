@@ -73,6 +73,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
                 bench.ship("realtime")
                 bench.ship("bulk")
                 drive(bench.kernel.checkpoints.write())
+        if n == 250:
+            bench.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what follows stands in the log only
     bench.take("realtime")
     key = bench.kernel.identity.public_key
     shutil.copytree(home / "state", home / "killed")
@@ -162,6 +164,11 @@ def overwrite(state: Path, at: int, content: bytes, name: str = "journal.db") ->
         file.write(content)
 
 
+def contents(state: Path) -> dict[str, bytes]:
+    """Who held the lock last does not count."""
+    return {p.name: p.read_bytes() for p in state.iterdir() if p.is_file() and p.name != "journal.lock"}
+
+
 def test_a_whole_journal_is_saved_whole(original: Original, state: Path) -> None:
     report = mend(state, original)
     assert (report.facts.saved, report.facts.lost, report.torn) == (FACTS, [], [])
@@ -172,9 +179,9 @@ def test_a_whole_journal_is_saved_whole(original: Original, state: Path) -> None
 
 
 def test_the_original_is_kept_and_without_a_yes_nothing_changes(original: Original, state: Path) -> None:
-    before = {p.name: p.read_bytes() for p in state.iterdir() if p.is_file()}
+    before = contents(state)
     mend(state, original, confirm=False)
-    assert {p.name: p.read_bytes() for p in state.iterdir() if p.is_file()} == before
+    assert contents(state) == before
     aside = Path(mend(state, original).aside)
     assert (aside / "journal.db").read_bytes() == before["journal.db"]
     assert (aside / "journal.db-wal").read_bytes() == before["journal.db-wal"]
@@ -254,7 +261,7 @@ def test_one_broken_page_costs_only_what_stood_on_it(original: Original, state: 
 def test_a_damaged_log_costs_what_it_held_and_a_lost_one_is_noted(original: Original, state: Path) -> None:
     size = (state / "journal.db-wal").stat().st_size
     assert size > 20 * PAGE, "the log is empty: this test shows nothing"
-    overwrite(state, 32 + 5 * (24 + PAGE), bytes(PAGE), "journal.db-wal")
+    overwrite(state, size // 2, bytes(PAGE), "journal.db-wal")
     report = mend(state, original)
     assert not report.facts.end_known
     facts = read(state)[0]
