@@ -148,3 +148,35 @@ def test_adopt_without_a_fence_is_refused(config: Path, capsys: pytest.CaptureFi
     said = entrepot(capsys, "adopt", "--reason", "restored", "--config", config)
     assert said.code == 2
     assert "nothing to adopt" in said.err
+
+
+def test_a_stopped_journal_is_backed_up_restored_and_fenced(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = entrepot(capsys, "journal", "backup", tmp_path / "saved", "--config", config)
+    assert saved.code == 0, saved.err
+    assert "up to message 2; proven" in saved.out
+    assert "keys are not in it" in saved.out
+    again = entrepot(capsys, "journal", "backup", tmp_path / "saved" / "manifest.json", "--config", config)
+    assert (again.code, "never overwrites" in again.err) == (2, True)
+    restored = entrepot(capsys, "journal", "restore", tmp_path / "saved", "--config", config)
+    assert restored.code == 0, restored.err
+    assert "the former journal lies in" in restored.out
+    assert "entrepot adopt" in restored.out
+    status = entrepot(capsys, "status", "--json", "--config", config).json()
+    assert {lane["fenced"] for lane in status["lanes"].values()} == {"stale_self"}
+    nothing = entrepot(capsys, "journal", "restore", tmp_path, "--config", config)
+    assert nothing.code == 2
+    assert "is no backup" in nothing.err
+
+
+def test_a_repair_shows_first_and_acts_when_told_to(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = entrepot(capsys, "journal", "repair", "--config", config)
+    assert shown.code == 1
+    assert "messages saved" in shown.out
+    assert "nothing was changed; add --yes" in shown.out
+    done = entrepot(capsys, "journal", "repair", "--yes", "--json", "--config", config)
+    assert done.code == 0, done.err
+    assert done.json()["report"]["facts"]["saved"] == 2
+    status = entrepot(capsys, "status", "--json", "--config", config).json()
+    assert {lane["fenced"] for lane in status["lanes"].values()} == {"stale_self"}
