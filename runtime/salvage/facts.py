@@ -111,7 +111,7 @@ class SavedFacts:
                 return False
             self._body_lost.append(fact.seq)
             self._settled += 1
-        elif self._is_settled(fact):
+        elif body is None or self._is_settled(fact):  # a body goes when nothing needs it any more
             self._settled += 1
         elif early:
             self._write_letter(fact)
