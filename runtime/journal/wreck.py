@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,13 @@ class Wreck:
         self.grafted = grafted
         """The schema itself was damaged and taken from a newborn journal."""
         self.torn: set[str] = set()
+
+    def survey(self, tables: Sequence[str]) -> None:
+        """Let SQLite look for damage that a read would not meet: a page that says it holds fewer rows than it does."""
+        for table in tables:
+            found = self.one(table, f"PRAGMA integrity_check({table})")
+            if found is None or found[0] != "ok":
+                self.torn.add(table)
 
     def one(self, table: str, query: str, *parameters: Any) -> Row | None:
         """The first row of a query, None if there is none or it cannot be read."""

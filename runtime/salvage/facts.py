@@ -35,6 +35,8 @@ class Evidence(NamedTuple):
 
     settled_through: int
     """No fact up to here is translated again: the rows that would tell what it became have been forgotten in order."""
+    translated: int
+    """The cursor of translation: what came after it has its body, or is lost."""
     forgotten_through: int
     """Receipts up to here may have been forgotten in order."""
     at_hub: set[int]
@@ -63,9 +65,6 @@ class SavedFacts:
 
     def save(self, last: int, *, end_known: bool) -> FactReport:
         """Facts 1 … last. One transaction is the caller's business."""
-        # Walk through these once: damage that no single question meets would pass for "there is none".
-        self._wreck.one("letters", "SELECT sum(length(reason)) FROM letters NOT INDEXED")
-        self._wreck.one("parked", "SELECT sum(letter) FROM parked NOT INDEXED")
         self._hides = bool(self._wreck.torn & {"events", "letters", "parked"})
         bodies = self._wreck.blocks("bodies", "seq", "key_id, body", 1, last)
         for found, kept in zip(self._wreck.blocks("intake", "seq", _INTAKE, 1, last), bodies, strict=True):
@@ -105,13 +104,15 @@ class SavedFacts:
         """Count a fact as what it will be; False when it is lost. `spoilt`: a body was there and does not prove right."""
         early = fact.seq <= self._evidence.settled_through
         at_hub = fact.seq in self._evidence.at_hub and fact.seq not in self._evidence.queued
-        if body is None and (spoilt or not early):
+        # A body goes in order once nothing needs it; where bodies were damaged, that is believed of old ones only.
+        forgotten = early or (fact.seq <= self._evidence.translated and "bodies" not in self._wreck.torn)
+        if body is None and (spoilt or not forgotten):
             # The message itself is gone. That is no loss if it was not needed any more.
             if not at_hub:
                 return False
             self._body_lost.append(fact.seq)
             self._settled += 1
-        elif body is None or self._is_settled(fact):  # a body goes when nothing needs it any more
+        elif body is None or self._is_settled(fact):
             self._settled += 1
         elif early:
             self._write_letter(fact)
@@ -168,7 +169,13 @@ class SavedFacts:
 
 
 def evidence(
-    wreck: Wreck, *, settled_through: int, forgotten_through: int, at_hub: set[int], sealed: dict[int, int | None]
+    wreck: Wreck,
+    *,
+    settled_through: int,
+    translated: int,
+    forgotten_through: int,
+    at_hub: set[int],
+    sealed: dict[int, int | None],
 ) -> Evidence:
     """Gather it. `sealed`: lane number → last event that was sealed, None when that is not known."""
     queued: set[int] = set()
@@ -185,4 +192,4 @@ def evidence(
                     queued.add(seq)
     rows = wreck.everything("names", "SELECT id, kind, name FROM names ORDER BY id {direction}")
     sources = {number: name for number, kind, name in rows if kind == "source" and isinstance(name, str)}
-    return Evidence(settled_through, forgotten_through, at_hub, queued, with_events, sources)
+    return Evidence(settled_through, translated, forgotten_through, at_hub, queued, with_events, sources)

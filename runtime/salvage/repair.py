@@ -27,6 +27,7 @@ from runtime.salvage.report import FactReport, LaneReport, Ranges, Report
 
 REPORT = "repair-report.json"
 SPARE_BYTES = 64 * 1024 * 1024
+SURVEYED = ("intake", "bodies", "events", "outbox", "letters", "parked", "meta", "lanes", "books")
 ACTION = "Read the repair's report, make sure that no second agent runs for this region, then run `entrepot adopt`."
 
 
@@ -87,6 +88,7 @@ class _Rebuilding:
         self._notes: list[str] = []
 
     def run(self) -> Report:
+        self._wreck.survey(SURVEYED)
         with file.change(self._connection):
             checkpoints, newest = self._checkpoints()
             told = self._told()
@@ -202,11 +204,13 @@ class _Rebuilding:
         claimed = account[0] if account and isinstance(account[0], int) else None
         seen, end_known = self._wreck.last_key("intake", "seq", 0, facts.SEQ_MAX, claimed)
         last = max([seen, *at_hub])
-        translated = account[1] if account and isinstance(account[1], int) else last
+        # Not known: then no message counts as settled only because its body is gone.
+        translated = account[1] if account and isinstance(account[1], int) else 0
         settled = self._number("pruned_intake", 0 if "meta" not in self._wreck.torn else last)
         said = facts.evidence(
             self._wreck,
-            settled_through=max(0, min(settled, translated, last)),
+            settled_through=max(0, min(settled, translated or last, last)),
+            translated=translated,
             forgotten_through=min(self._forgotten(), last),
             at_hub=at_hub,
             sealed=sealed,

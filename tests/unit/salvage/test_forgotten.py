@@ -125,3 +125,15 @@ def test_receipts_that_were_forgotten_in_order_are_not_called_lost(home: Path) -
     report = mend(home)
     assert report.facts.lost == []
     assert report.facts.unknown_before > 40
+
+
+def test_a_message_that_meant_nothing_and_whose_body_went_in_order_is_not_called_lost(tmp_path: Path) -> None:
+    bench = Bench(configure(tmp_path), durable=False)
+    for n in range(1, 6):
+        bench.accept(message("A", n, key=f"k{n}", ignore="a heartbeat"))
+    bench.translate()
+    drive(bench.journal.write(_grow_old))
+    assert bench.value("SELECT count(*) FROM bodies") == 0
+    bench.close()
+    facts = mend(tmp_path).facts
+    assert (facts.saved, facts.settled, facts.lost, facts.body_lost) == (5, 5, [], [])

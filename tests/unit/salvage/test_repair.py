@@ -214,6 +214,16 @@ def _lose_the_log(state: Path) -> None:
     (state / "journal.db-wal").unlink()
 
 
+def _hide_rows(state: Path) -> None:
+    """One row less on the newest page of bodies than it holds: nothing that is read there fails."""
+    content = (state / "journal.db").read_bytes()
+    with closing(sqlite3.connect(state / "journal.db")) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'bodies'").fetchone()[0]
+    leaf = int.from_bytes(content[(root - 1) * PAGE + 8 :][:4], "big")
+    cells = int.from_bytes(content[(leaf - 1) * PAGE + 3 :][:2], "big")
+    overwrite(state, (leaf - 1) * PAGE + 3, (cells - 1).to_bytes(2, "big"))
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "flipped bytes all over": _flip_everywhere,
     "cut in half": lambda state: os.truncate(state / "journal.db", pages(state) // 2 * PAGE + 1_234),
@@ -226,6 +236,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
         overwrite(state, page * PAGE, random.Random(page).randbytes(PAGE)) for page in range(3, pages(state), 4)
     ],
     "indexes dropped": _drop_index,
+    "a page that hides its last rows": _hide_rows,
     "two pages exchanged": lambda state: _exchange(state, 20, pages(state) - 20),
 }
 
