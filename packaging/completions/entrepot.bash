@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--config|--credentials|--format|--from|--hub|--keep|--lane|--limit|--out|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to) ((at++)) ;;
+            --after|--answers|--config|--credentials|--format|--from|--hub|--keep|--lane|--limit|--minutes|--out|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" doctor"|" journal"|" journal verify"|" journal stats"|" journal export") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -33,12 +33,16 @@ _entrepot() {
         " verify:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " schema:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " doctor:--bundle") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " certify:--minutes") return ;;
+        " certify:--out") return ;;
+        " certify:--verify") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " certify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " journal export:--format") COMPREPLY=($(compgen -W 'csv json' -- "$cur")); return ;;
         " journal export:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload status letters replay topology adopt verify schema map doctor journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload status letters replay topology adopt verify schema map doctor certify journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
@@ -61,10 +65,14 @@ _entrepot() {
         " map") follow='test' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --help --json' files=yes ;;
         " doctor") follow='' options='--bundle --config --help --json' files= ;;
-        " journal") follow='verify stats export' options='--config --help --json' files= ;;
+        " certify") follow='' options='--config --help --json --minutes --out --public-key --verify' files= ;;
+        " journal") follow='verify stats export backup repair restore' options='--config --help --json' files= ;;
         " journal verify") follow='' options='--config --help --json' files= ;;
         " journal stats") follow='' options='--config --help --json' files= ;;
         " journal export") follow='' options='--config --dispositions --format --help --json --lane --out' files= ;;
+        " journal backup") follow='' options='--config --help --json --with-keys' files=yes ;;
+        " journal repair") follow='' options='--config --help --json --yes' files= ;;
+        " journal restore") follow='' options='--config --help --json' files=yes ;;
     esac
     if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$cur")); return; fi
     if [[ -n $files ]]; then compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return; fi
