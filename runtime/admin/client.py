@@ -12,8 +12,8 @@ from runtime.admin.place import socket_path
 from runtime.errors import EntrepotError, Permanent, Refused, Retryable
 
 TIMEOUT_SECONDS = 300.0
-UNTIMED = frozenset({"journal.backup"})
-"""Verbs that take as long as the journal is large; their progress is asked for beside them."""
+UNTIMED = frozenset({"journal.backup", "journal.verify"})
+"""Verbs that take as long as the journal is large."""
 _KINDS: dict[str, type[EntrepotError]] = {"Refused": Refused, "Permanent": Permanent, "Retryable": Retryable}
 
 
