@@ -18,7 +18,7 @@ from runtime import clock
 from runtime.canonical.registry import TYPES
 from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
-from runtime.errors import Refused
+from runtime.errors import Refused, StorageFull
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
 from runtime.journal import header, lanes
 from runtime.journal.journal import Journal
@@ -30,7 +30,7 @@ from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
 from runtime.pipeline.lane import LaneAlert, LaneStep, PolicyInForce
 from runtime.pipeline.replay import Replay
-from runtime.pipeline.retention import Room
+from runtime.pipeline.retention import Room, give_ballast_back
 from runtime.pipeline.seal import Sealer
 from runtime.pipeline.translate import TranslateStep, Translation
 
@@ -145,7 +145,13 @@ async def open_kernel(
     _refuse_a_lost_journal(configuration.data_dir, journal.path)
     model = configuration.model
     names: dict[str, Any] = {"source": list(configuration.sources), "type": list(TYPES)}
-    await journal.open(model.region, model.environment, list(model.lanes), names)
+    opening = partial(journal.open, model.region, model.environment, list(model.lanes), names)
+    try:
+        await opening()
+    except StorageFull:
+        if not give_ballast_back(journal.directory):
+            raise
+        await opening()
     try:
         # In a thread: the first start writes the keys and waits for the disk.
         identity = await anyio.to_thread.run_sync(

@@ -15,6 +15,8 @@ from runtime.journal import retention
 from runtime.journal.journal import Journal
 from runtime.journal.retention import Limits
 
+BALLAST = "ballast"
+"""Name of the file in the data directory."""
 PRESSED_SHARE = 0.90
 """Above this share of the budget acknowledged rows go whatever their age."""
 FULL_SHARE = 0.98
@@ -35,7 +37,7 @@ class Room:
         self._limits = limits
         self._budget = budget_bytes
         self._ballast_bytes = ballast_bytes
-        self._ballast = journal.directory / "ballast"
+        self._ballast = journal.directory / BALLAST
         self._samples: deque[tuple[float, int]] = deque()
         self._aged_at = clock.monotonic()
         self.used_bytes = 0
@@ -65,7 +67,7 @@ class Room:
     def disk_is_full(self) -> None:
         """The disk said so: refuse intake until there is room again, and give the ballast back."""
         self.full = True
-        self._ballast.unlink(missing_ok=True)
+        give_ballast_back(self._journal.directory)
 
     async def measure(self) -> None:
         """Look how much room there is; changes nothing."""
@@ -100,6 +102,15 @@ class Room:
     def _keep_ballast(self) -> None:
         if self._ballast_bytes and not self.pressed and not self._ballast.exists():
             _allocate(self._ballast, self._ballast_bytes)
+
+
+def give_ballast_back(directory: Path) -> bool:
+    """Make room for what must go on though the disk is full; False if that was done already."""
+    try:
+        (directory / BALLAST).unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _allocate(path: Path, size: int) -> None:
