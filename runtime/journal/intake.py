@@ -122,9 +122,9 @@ class _Intake:
         self._connection = connection
         self._names = names
         self._keys = keys
-        self._first = self._seq = connection.execute("SELECT facts FROM books").fetchone()[0]
-        keys.mirror(connection, self._first)
-        self._known = _known(connection, keys, [i.key_hash for c in calls for i in c.batch if i.key_hash is not None])
+        hashes = [item.key_hash for call in calls for item in call.batch if item.key_hash is not None]
+        self._first, self._known = _known(connection, keys, hashes)
+        self._seq = self._first
         self._now = clock.now_us()
         self._facts: list[tuple[object, ...]] = []
         self._bodies: list[tuple[int, int, bytes]] = []
@@ -178,15 +178,17 @@ class _Intake:
         self._keys.file(self._connection, count)
 
 
-def _known(connection: sqlite3.Connection, keys: Keys, hashes: Sequence[int]) -> dict[tuple[int, str], Accepted]:
-    """Facts whose key has one of these hashes, by (source id, key): the hash narrows, the key decides."""
+def _known(
+    connection: sqlite3.Connection, keys: Keys, hashes: Sequence[int]
+) -> tuple[int, dict[tuple[int, str], Accepted]]:
+    """The last fact, and those with one of these hashes by (source id, key): the hash narrows, the key decides."""
     found: dict[tuple[int, str], Accepted] = {}
-    seqs = keys.find(connection, hashes)
+    last, seqs = keys.find(connection, hashes)
     for start in range(0, len(seqs), FIND_MAX):
         some = seqs[start : start + FIND_MAX]
         for seq, epoch, digest, committed_us, source, key in connection.execute(rows.within(_FIND, len(some)), some):
             found[source, key] = Accepted(seq, epoch, digest, committed_us, True)
-    return found
+    return last, found
 
 
 def _conflict(source: str, found: Accepted | None) -> Refused:
@@ -199,8 +201,8 @@ def _conflict(source: str, found: Accepted | None) -> Refused:
 
 def lookup(connection: sqlite3.Connection, names: Names, keys: Keys, source: str, key: str) -> Accepted | None:
     """The receipt of an idempotency key, or None."""
-    keys.mirror(connection, connection.execute("SELECT facts FROM books").fetchone()[0])
-    return _known(connection, keys, [key_hash(source, key)]).get((names.id(connection, "source", source), key))
+    _, found = _known(connection, keys, [key_hash(source, key)])
+    return found.get((names.id(connection, "source", source), key))
 
 
 def facts_after(connection: sqlite3.Connection, names: Names, seq: int, rows_max: int) -> list[Envelope]:

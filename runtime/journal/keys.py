@@ -43,8 +43,9 @@ class Keys:
         self._run: dict[int, tuple[int, ...]] = {}
         self._order: list[int] = []
         self._run_through = 0
+        self._paid = 0
 
-    def mirror(self, connection: sqlite3.Connection, last: int) -> None:
+    def _mirror(self, connection: sqlite3.Connection, last: int) -> None:
         """Agree with the facts up to `last`, the last one of this transaction; after a rollback that is an earlier one."""
         if last == self._last:
             return
@@ -65,39 +66,54 @@ class Keys:
         if hashed is not None:
             self._young[hashed] = (*self._young.get(hashed, ()), seq)
 
-    def find(self, connection: sqlite3.Connection, hashes: Sequence[int]) -> list[int]:
-        """Facts whose key may have one of these hashes; some may be forgotten already."""
-        found = [seq for memory in (self._young, self._run) if memory for h in hashes for seq in memory.get(h, ())]
-        for start in range(0, len(hashes), FIND_MAX):
-            some = hashes[start : start + FIND_MAX]
-            found += [
-                seq for (seq,) in connection.execute(rows.within("SELECT seq FROM keys WHERE hash", len(some)), some)
-            ]
-        return found
+    def find(self, connection: sqlite3.Connection, hashes: Sequence[int]) -> tuple[int, list[int]]:
+        """The last fact, and the facts whose key may have one of these hashes; some of them may be forgotten already."""
+        # One statement for both: each one gives the interpreter lock away and has to win it back.
+        rows_found = _look(
+            connection, "SELECT 0, facts FROM books UNION ALL SELECT 1, seq FROM keys", hashes[:FIND_MAX]
+        )
+        last = rows_found[0][1]
+        found = [seq for _, seq in rows_found[1:]]
+        for start in range(FIND_MAX, len(hashes), FIND_MAX):
+            found += [seq for _, seq in _look(connection, "SELECT 1, seq FROM keys", hashes[start : start + FIND_MAX])]
+        self._mirror(connection, last)
+        for memory in (self._young, self._run):
+            found += [seq for hashed in hashes for seq in memory.get(hashed, ())]
+        return last, found
 
     def file(self, connection: sqlite3.Connection, facts: int) -> None:
         """Move keys into the table, in its order, as many as `facts` new facts pay for."""
-        if not self._order and not self._begin():
+        self._paid += facts * FILED_PER_FACT
+        some = min(FIND_MAX, self._run_keys)
+        if not facts or self._paid < some or not (self._order or self._begin()):
             return
-        count = min(facts * FILED_PER_FACT, len(self._order))
-        some = [self._order.pop() for _ in range(count)]
-        seqs = list(chain.from_iterable(self._run[hashed] for hashed in some))
+        while self._order and self._paid >= some:
+            self._paid -= some
+            self._file(connection, [self._order.pop() for _ in range(min(some, len(self._order)))])
+        if not self._order:
+            books.advance(connection, keyed=self._run_through)
+            self._run, self._paid = {}, 0
+
+    def _file(self, connection: sqlite3.Connection, hashes: Sequence[int]) -> None:
+        seqs = list(chain.from_iterable(self._run[hashed] for hashed in hashes))
         for start in range(0, len(seqs), FIND_MAX):
             part = seqs[start : start + FIND_MAX]
             # Read from the facts: one that was forgotten meanwhile must not leave its key behind.
             wanted = "INSERT OR IGNORE INTO keys SELECT key_hash, seq FROM intake WHERE seq"
             connection.execute(rows.within(wanted, len(part)), part)
-        if not self._order:
-            books.advance(connection, keyed=self._run_through)
-            self._run = {}
 
     def _begin(self) -> bool:
+        self._paid = min(self._paid, 2 * FIND_MAX)  # nothing waited: nothing was paid for
         if len(self._young) < self._run_keys and self._last - self._began < self._run_facts:
             return False
         self._run, self._young = self._young, {}
         self._order = sorted(self._run, reverse=True)
         self._run_through = self._began = self._last
         return True
+
+
+def _look(connection: sqlite3.Connection, head: str, hashes: Sequence[int]) -> list[tuple[int, int]]:
+    return connection.execute(rows.within(f"{head} WHERE hash", len(hashes)), hashes).fetchall()
 
 
 def forget(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
