@@ -11,11 +11,11 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test soak bench lock clean bytecode
+.PHONY: help run check test soak bench packages lock clean bytecode
 .DELETE_ON_ERROR:
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/.demo bytecode ## install from the lock, then run the demo: a real hub, one region, three partners
 	@$(BIN)/entrepot demo $(ARGS)
@@ -36,6 +36,9 @@ soak: $(VENV)/.dev bytecode ## long random fault runs
 
 bench: $(VENV)/.dev bytecode ## one run, one table, JSON beside it
 	$(BIN)/python -m bench $(ARGS)
+
+packages: $(VENV)/.dev bytecode ## build .deb, .rpm, SBOM and the offline bundle into dist/ (ARGS="--only deb13")
+	PYTHONPATH=packaging $(BIN)/python -m recipes $(ARGS)
 
 lock: $(VENV)/.dev ## resolve pyproject.toml into requirements/*.txt (ARGS=--upgrade for newer versions)
 	$(COMPILE) --all-extras --group build $(ARGS) -o requirements/dev.txt
