@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def build(target: Target, release: Path) -> None:
     packages = site_packages(target, release)
     packages.mkdir(parents=True)
     _install(target, packages, "--require-hashes", "-r", str(ROOT / "requirements" / "agent.txt"))
-    _install(target, packages, "--no-deps", str(_wheel(release.parent)))
+    with tempfile.TemporaryDirectory(prefix="entrepot-wheel-") as folder:
+        _install(target, packages, "--no-deps", str(_wheel(Path(folder))))
     _clean(packages)
     strip(packages)
     _make_relocatable(target, release)
@@ -76,9 +78,8 @@ def _install(target: Target, folder: Path, *what: str) -> None:
     run(tool("uv"), "pip", "install", "--quiet", "--link-mode", "copy", "--target", str(folder), *which, *wheels, *what)
 
 
-def _wheel(folder: Path) -> Path:
+def _wheel(out: Path) -> Path:
     """The project itself."""
-    out = folder / "wheel"
     run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(out), cwd=ROOT)
     (wheel,) = out.glob("*.whl")
     return wheel
