@@ -7,10 +7,11 @@ import os
 import shutil
 from pathlib import Path
 
-from recipes import environment, interpreter
+from recipes import environment, interpreter, materials
 from recipes.targets import LIBRARY, PACKAGING, ROOT, Target
 
 DOCUMENTS = ("operations.md", "settings.md", "mappings.md", "record-format.md", "packaging.md")
+BILL = "usr/share/doc/entrepot/sbom.cdx.json"
 UNITS = ("*.service", "*.socket", "*.target", "*.timer")
 COMPLETIONS = {
     "entrepot.bash": "usr/share/bash-completion/completions/entrepot",
@@ -32,6 +33,7 @@ def stage(target: Target, root: Path, epoch: int) -> None:
     _units(root)
     _documents(target, root, release)
     _completions(target, root)
+    (root / BILL).write_text(materials.bill(target, release, epoch), encoding="utf-8")
     _settle(root, epoch)
 
 
@@ -65,31 +67,20 @@ def _documents(target: Target, root: Path, release: Path) -> None:
 def _copyright(target: Target, release: Path) -> str:
     """Our own licence, then each library with its licence and where its full text lies."""
     text = (PACKAGING / "copyright").read_text()
-    packages = environment.site_packages(target, release)
-    for info in sorted(packages.glob("*.dist-info")):
+    for info, metadata in materials.distributions(environment.site_packages(target, release)):
         name = info.name.removesuffix(".dist-info")
         if not name.startswith("entrepot-"):
             texts = [f for f in sorted(info.rglob("*")) if f.is_file() and _is_licence(f)]
             text += f"\nFiles: {target.home}/lib/{target.python}/site-packages/{name.rsplit('-', 1)[0]}*\n"
             text += "".join(f"Comment: see {target.home}/{f.relative_to(release)}\n" for f in texts[:1])
-            text += f"License: {licence(info)}\n"
+            text += f"License: {materials.licence(metadata)}\n"
+    if target.private_python:
+        text += f"\nFiles: {target.home}/python/*\nComment: from Debian; the texts lie in {target.home}/python/licences\n"
     return text
 
 
 def _is_licence(file: Path) -> bool:
     return file.name.upper().startswith(("LICEN", "COPYING", "NOTICE")) or "licenses" in file.parts
-
-
-def licence(info: Path) -> str:
-    """What a library's metadata says of its licence: the SPDX expression where there is one."""
-    from email.parser import Parser
-
-    metadata = Parser().parsestr((info / "METADATA").read_text(), headersonly=True)
-    said = metadata.get("License-Expression") or metadata.get("License") or ""
-    if said.strip() and "\n" not in said.strip():
-        return said.strip()
-    classified = [c.rsplit(" :: ", 1)[1] for c in metadata.get_all("Classifier", []) if c.startswith("License ::")]
-    return " AND ".join(classified) or "see the licence text"
 
 
 def _completions(target: Target, root: Path) -> None:

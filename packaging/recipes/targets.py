@@ -22,8 +22,9 @@ class Target:
     revision: str
     minor: int
     depends: tuple[str, ...]
-    recommends: tuple[str, ...] = ()
+    recommends: tuple[str, ...]
     private_python: bool = False
+    """True: CPython and every library down to the C library come with the package."""
 
     @property
     def python(self) -> str:
@@ -43,18 +44,16 @@ class Target:
 
 SYSTEMD_DEB = "systemd (>= 247) | systemd-standalone-sysusers"
 SYSTEMD_RPM = "systemd >= 247"
+NATIVE_DEB = ("libc6 (>= 2.28)", "libgcc-s1", "libstdc++6")
+NATIVE_RPM = ("libc.so.6(GLIBC_2.28)(64bit)", "libgcc_s.so.1()(64bit)", "libstdc++.so.6()(64bit)")
+"""What the compiled libraries of the lock are linked with; the self-contained packages bring their own."""
+CERTIFICATES = ("ca-certificates",)
 PRIVATE_MINOR = 13
 
 TARGETS = (
-    Target(
-        "deb12", "deb", "1+deb12", 11, ("python3 (>= 3.11)", "python3 (<< 3.12)", SYSTEMD_DEB), ("ca-certificates",)
-    ),
-    Target(
-        "deb13", "deb", "1+deb13", 13, ("python3 (>= 3.13)", "python3 (<< 3.14)", SYSTEMD_DEB), ("ca-certificates",)
-    ),
-    Target("rpm", "rpm", "1.py312", 12, ("/usr/bin/python3.12", SYSTEMD_RPM), ("ca-certificates",)),
-    Target(
-        "deb-bundled", "deb", "1+bundled", PRIVATE_MINOR, (SYSTEMD_DEB,), ("ca-certificates",), private_python=True
-    ),
-    Target("rpm-bundled", "rpm", "1.bundled", PRIVATE_MINOR, (SYSTEMD_RPM,), ("ca-certificates",), private_python=True),
+    Target("deb12", "deb", "1+deb12", 11, ("python3 (>= 3.11)", "python3 (<< 3.12)", *NATIVE_DEB, SYSTEMD_DEB), CERTIFICATES),
+    Target("deb13", "deb", "1+deb13", 13, ("python3 (>= 3.13)", "python3 (<< 3.14)", *NATIVE_DEB, SYSTEMD_DEB), CERTIFICATES),
+    Target("rpm", "rpm", "1.py312", 12, ("/usr/bin/python3.12", *NATIVE_RPM, SYSTEMD_RPM), CERTIFICATES),
+    Target("deb-bundled", "deb", "1+bundled", PRIVATE_MINOR, (SYSTEMD_DEB,), CERTIFICATES, private_python=True),
+    Target("rpm-bundled", "rpm", "1.bundled", PRIVATE_MINOR, (SYSTEMD_RPM,), CERTIFICATES, private_python=True),
 )
