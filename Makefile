@@ -11,11 +11,11 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test soak bench packages lock clean bytecode
+.PHONY: help run check test test-packages soak bench packages lock lock-python clean bytecode
 .DELETE_ON_ERROR:
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/.demo bytecode ## install from the lock, then run the demo: a real hub, one region, three partners
 	@$(BIN)/entrepot demo $(ARGS)
@@ -31,6 +31,9 @@ check: $(VENV)/.dev bytecode ## lint, format, types (twice), import arrows, size
 test: check ## check, then every test but the soak runs (under 10 minutes on 2 cores)
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --durations 10 $(ARGS)
 
+test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and on real systemd (as root)
+	$(BIN)/pytest -m packages -o faulthandler_timeout=1800 $(ARGS)
+
 soak: $(VENV)/.dev bytecode ## long random fault runs
 	$(BIN)/pytest -m soak --hypothesis-profile soak -o faulthandler_timeout=7200 $(ARGS)
 
@@ -44,6 +47,9 @@ lock: $(VENV)/.dev ## resolve pyproject.toml into requirements/*.txt (ARGS=--upg
 	$(COMPILE) --all-extras --group build $(ARGS) -o requirements/dev.txt
 	$(COMPILE) --extra demo --group build -c requirements/dev.txt -o requirements/demo.txt
 	$(COMPILE) -c requirements/dev.txt -o requirements/agent.txt
+
+lock-python: $(VENV)/.dev ## take Debian's newest interpreter into the self-contained packages
+	PYTHONPATH=packaging $(BIN)/python -m recipes.interpreter
 
 clean: ## remove .venv, caches and build results; never a journal
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

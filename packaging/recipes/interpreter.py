@@ -26,7 +26,18 @@ WANTED = (
 LOCK = PACKAGING / "interpreter.lock"
 CACHE = ROOT / "build" / "interpreter"
 LOADER = "ld-linux-x86-64.so.2"
-LEFT_OUT = ("idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip", "pydoc_data", "test", "__phello__", "config-*", "sitecustomize.py")
+LEFT_OUT = (
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "lib2to3",
+    "ensurepip",
+    "pydoc_data",
+    "test",
+    "__phello__",
+    "config-*",
+    "sitecustomize.py",
+)
 """Of the standard library: windows, games, installers and tests."""
 MODULES_LEFT_OUT = ("_test*", "_xx*", "_ctypes_test*", "xx*", "readline*", "_curses*", "_dbm*", "_gdbm*", "_tkinter*")
 ALWAYS = ("libgcc_s.so.1", "libresolv.so.2")
@@ -58,7 +69,7 @@ def build(target: Target, folder: Path) -> None:
             run("dpkg-deb", "--extract", str(package), str(unpacked))
         _lay_out(unpacked, folder)
         _take_libraries(unpacked, folder)
-    _bind(folder / "bin" / PYTHON, f"{target.home}/python/lib/{LOADER}")
+    _bind(folder / "bin" / PYTHON, f"{target.home}/python/lib")
 
 
 def fetched() -> list[Path]:
@@ -161,9 +172,10 @@ def _needed(file: Path) -> list[str]:
     return NEEDED.findall(run("objdump", "-p", str(file)))
 
 
-def _bind(binary: Path, loader: str) -> None:
-    """Make the interpreter use the libraries beside it and no other."""
-    run(tool("patchelf"), "--set-interpreter", loader, "--force-rpath", "--set-rpath", "$ORIGIN/../lib", str(binary))
+def _bind(binary: Path, libraries: str) -> None:
+    """Make the interpreter use the libraries of its release and no other. Absolute: `$ORIGIN` needs a mounted /proc."""
+    loader = ("--set-interpreter", f"{libraries}/{LOADER}")
+    run(tool("patchelf"), *loader, "--force-rpath", "--set-rpath", libraries, str(binary))
 
 
 def main() -> None:

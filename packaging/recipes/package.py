@@ -29,15 +29,16 @@ def package(target: Target, root: Path, work: Path, dist: Path, epoch: int) -> P
         (work / name).write_text(text.replace("@HOME@", target.home))
     recipe = work / "nfpm.yaml"
     recipe.write_text(_recipe(target, root, work, epoch))
-    before = set(dist.iterdir())
-    run(tool("nfpm"), "package", "--config", str(recipe), "--packager", target.format, "--target", str(dist))
-    made = set(dist.iterdir()) - before
-    return made.pop() if made else _same_name(target, dist)
+    made = dist / file_name(target)
+    run(tool("nfpm"), "package", "--config", str(recipe), "--packager", target.format, "--target", str(made))
+    return made
 
 
-def _same_name(target: Target, dist: Path) -> Path:
-    (found,) = dist.glob(f"entrepot[_-]{VERSION}-{target.revision}[_.]*")
-    return found
+def file_name(target: Target) -> str:
+    """The name that the package managers expect."""
+    if target.format == "deb":
+        return f"entrepot_{VERSION}-{target.revision}_amd64.deb"
+    return f"entrepot-{VERSION}-{target.revision}.x86_64.rpm"
 
 
 def _recipe(target: Target, root: Path, work: Path, epoch: int) -> str:

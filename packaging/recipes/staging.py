@@ -71,11 +71,15 @@ def _copyright(target: Target, release: Path) -> str:
         name = info.name.removesuffix(".dist-info")
         if not name.startswith("entrepot-"):
             texts = [f for f in sorted(info.rglob("*")) if f.is_file() and _is_licence(f)]
-            text += f"\nFiles: {target.home}/lib/{target.python}/site-packages/{name.rsplit('-', 1)[0]}*\n"
-            text += "".join(f"Comment: see {target.home}/{f.relative_to(release)}\n" for f in texts[:1])
+            text += f"\nFiles: {target.home}/lib/{target.python}/site-packages/{info.name}/*\n"
+            text += "".join(
+                f"Comment: the library {name}; see {target.home}/{f.relative_to(release)}\n" for f in texts[:1]
+            )
             text += f"License: {materials.licence(metadata)}\n"
     if target.private_python:
-        text += f"\nFiles: {target.home}/python/*\nComment: from Debian; the texts lie in {target.home}/python/licences\n"
+        text += (
+            f"\nFiles: {target.home}/python/*\nComment: from Debian; the texts lie in {target.home}/python/licences\n"
+        )
     return text
 
 

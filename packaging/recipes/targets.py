@@ -51,8 +51,22 @@ CERTIFICATES = ("ca-certificates",)
 PRIVATE_MINOR = 13
 
 TARGETS = (
-    Target("deb12", "deb", "1+deb12", 11, ("python3 (>= 3.11)", "python3 (<< 3.12)", *NATIVE_DEB, SYSTEMD_DEB), CERTIFICATES),
-    Target("deb13", "deb", "1+deb13", 13, ("python3 (>= 3.13)", "python3 (<< 3.14)", *NATIVE_DEB, SYSTEMD_DEB), CERTIFICATES),
+    Target(
+        "deb12",
+        "deb",
+        "1+deb12",
+        11,
+        ("python3 (>= 3.11)", "python3 (<< 3.12)", *NATIVE_DEB, SYSTEMD_DEB),
+        CERTIFICATES,
+    ),
+    Target(
+        "deb13",
+        "deb",
+        "1+deb13",
+        13,
+        ("python3 (>= 3.13)", "python3 (<< 3.14)", *NATIVE_DEB, SYSTEMD_DEB),
+        CERTIFICATES,
+    ),
     Target("rpm", "rpm", "1.py312", 12, ("/usr/bin/python3.12", *NATIVE_RPM, SYSTEMD_RPM), CERTIFICATES),
     Target("deb-bundled", "deb", "1+bundled", PRIVATE_MINOR, (SYSTEMD_DEB,), CERTIFICATES, private_python=True),
     Target("rpm-bundled", "rpm", "1.bundled", PRIVATE_MINOR, (SYSTEMD_RPM,), CERTIFICATES, private_python=True),
