@@ -229,7 +229,7 @@ def _dependencies(
         wanted = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
         needs = {canonicalize_name(r.name) for r in wanted if r.marker is None or r.marker.evaluate(environment)}
         inside = {part["bom-ref"] for part in carried if part["bom-ref"].startswith(f"{name}/")}
-        graph[name] = (needs & installed.keys()) | inside
+        graph[str(name)] = {*(needs & installed.keys()), *inside}
     graph[product["bom-ref"]] |= {part["bom-ref"] for part in others}
     # nats-py asks for it as an extra, which the marker above leaves out.
     graph["nats-py"] |= {"nkeys"}
