@@ -14,7 +14,7 @@ from recipes.targets import ROOT
 
 SOURCES = (
     "runtime", "adapters", "sync", "packaging", "systemd", "requirements", "docs", "examples",
-    "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore",
+    "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", ".gitignore", "build/interpreter",
 )  # fmt: skip
 EPOCH = 1767225600
 BUILD_SECONDS_MAX = 600
@@ -22,7 +22,7 @@ _NO_SOURCE = shutil.ignore_patterns("__pycache__", "state", "drops")
 
 
 def copy_tree(to: Path) -> None:
-    """What a fresh checkout has."""
+    """What a fresh checkout has, and the interpreter if an earlier build has fetched it."""
     to.mkdir(parents=True)
     for name in SOURCES:
         if (ROOT / name).is_dir():
