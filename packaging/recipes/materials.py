@@ -135,15 +135,25 @@ def _licences(metadata: Message) -> list[Component]:
 
 def _hashes(target: Target, packages: Path) -> dict[str, str]:
     """SHA-256 of the wheel (or source archive) that each library was installed from."""
-    with tempfile.TemporaryDirectory(prefix="entrepot-pylock-") as folder:
-        lock = Path(folder) / "pylock.toml"
-        which = ("--python-version", f"3.{target.minor}", "--python-platform", PLATFORM)
-        source = str(ROOT / "requirements" / "agent.txt")
-        run(tool("uv"), "pip", "compile", "--quiet", "--format", "pylock.toml", *which, "-o", str(lock), source)
-        locked = tomllib.loads(lock.read_text())["packages"]
+    locked = _resolved(target)
     allowed = set(re.findall(r"sha256:([0-9a-f]{64})", (ROOT / "requirements" / "agent.txt").read_text()))
     tags = {canonicalize_name(m["Name"]): _tags(info) for info, m in distributions(packages)}
     return {p["name"]: _hash(p, tags[p["name"]], allowed) for p in locked if p["name"] in tags}
+
+
+def _resolved(target: Target) -> list[dict[str, Any]]:
+    """Which files the lock means for this target: from what the installation has just read, else from the index."""
+    which = ("--python-version", f"3.{target.minor}", "--python-platform", PLATFORM)
+    with tempfile.TemporaryDirectory(prefix="entrepot-pylock-") as folder:
+        lock = Path(folder) / "pylock.toml"
+        command = (tool("uv"), "pip", "compile", "--quiet", "--format", "pylock.toml", *which, "-o", str(lock))
+        source = str(ROOT / "requirements" / "agent.txt")
+        try:
+            run(*command, "--offline", source)
+        except SystemExit:
+            run(*command, source)
+        found: list[dict[str, Any]] = tomllib.loads(lock.read_text())["packages"]
+    return found
 
 
 def _tags(info: Path) -> set[str]:
