@@ -37,10 +37,11 @@ from runtime.observe.metrics import Build, Counters
 from runtime.operations import Operations
 from runtime.reports import report, snapshot
 from runtime.revision import UPLINK, Workshop
+from runtime.service import Patience, notify
 from runtime.status import Status, read_state
 from runtime.steps import Steps
 from runtime.supervise import supervise
-from runtime.watchdog import notify, watch
+from runtime.watchdog import watch
 from runtime.watchpost import Watchpost, read_clocks
 
 COLLECT_OBJECTS = 20_000
@@ -77,7 +78,7 @@ class Agent:
         with capture_libraries(self.log):
             lock = partial(JournalLock, tell=lambda reason: self.log.info("waiting for the journal", reason=reason))
             async with open_kernel(
-                self._first, alert=self.watchpost, observe=self.counters.commit, lock=lock
+                self._first, alert=self.watchpost, observe=self.counters.commit, lock=lock, progress=Patience()
             ) as kernel:
                 try:
                     await self._work(kernel, ready)
@@ -135,17 +136,17 @@ class Agent:
         """Take in until told to stop; then finish the requests in hand."""
         gateway = changeover.gateway
         intake.start_soon(self._on_signals, intake)
-        await intake.start(partial(serve, gateway, self._stopping, sockets=self._sockets or None))
-        await fetching.change((), changeover.revision.workers())
-        self._changeover = changeover
-        _spare_the_collector()
-        self.log.info("ready", listen=", ".join(gateway.addresses), config_file=str(self._first.path))
-        _tell_ready(gateway)
-        if ready is not None:
-            ready(gateway.addresses)
-        await self._stopping.wait()
-        notify("STOPPING=1")
-        await gateway.stop(STOP_SECONDS_MAX)
+        async with anyio.create_task_group() as serving:
+            await serving.start(partial(serve, gateway, self._stopping, sockets=self._sockets or None))
+            await fetching.change((), changeover.revision.workers())
+            self._changeover = changeover
+            _spare_the_collector()
+            self.log.info("ready", listen=", ".join(gateway.addresses), config_file=str(self._first.path))
+            notify("READY=1")
+            if ready is not None:
+                ready(gateway.addresses)
+            await self._stopping.wait()
+            notify("STOPPING=1\nSTATUS=stopping: answering what is in hand")
 
     async def _on_signals(self, tasks: TaskGroup) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -173,7 +174,7 @@ class Agent:
             self.watchpost.reload_refused(reason)
             raise reason from error
         finally:
-            _tell_ready(self._changeover.gateway)
+            notify("READY=1")
         self.watchpost.reload_done()
         return plan
 
@@ -222,10 +223,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_OBJECTS, 20, 50)
-
-
-def _tell_ready(gateway: Gateway) -> None:
-    notify(f"READY=1\nSTATUS=listening on {', '.join(gateway.addresses)}")
 
 
 def _not_ready(kernel: Kernel) -> list[str]:

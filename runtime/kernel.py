@@ -139,9 +139,10 @@ async def open_kernel(
     alert: LaneAlert | None = None,
     observe: Callable[[float, int], None] = lambda seconds, changes: None,
     lock: Callable[[Path], JournalLock] = JournalLock,
+    progress: Callable[[], None] | None = None,
 ) -> AsyncIterator[Kernel]:
     """Open the journal, run its writer, and close it in order. Raises `Refused`, `Permanent`, `StorageFailed`."""
-    journal = Journal(configuration.data_dir, observe, lock=lock)
+    journal = Journal(configuration.data_dir, observe, lock=lock, progress=progress)
     _refuse_a_lost_journal(configuration.data_dir, journal.path)
     model = configuration.model
     names: dict[str, Any] = {"source": list(configuration.sources), "type": list(TYPES)}

@@ -55,6 +55,14 @@ def report(kernel: Kernel, state: JournalState, watchpost: Watchpost | None, *, 
     )
 
 
+def in_short(state: JournalState, *, hub_connected: bool) -> str:
+    """One line for the service manager's status."""
+    account = state.books.account()
+    lag_seconds = max((lane.lag_seconds for lane in state.lanes.values()), default=0.0)
+    hub = "hub connected" if hub_connected else "hub away"
+    return f"accepted {account['accepted']}, pending {account['pending']}, lag {lag_seconds:.0f} s, {hub}"
+
+
 def _alerts(watchpost: Watchpost | None) -> list[AlertStatus]:
     if watchpost is None:
         return []

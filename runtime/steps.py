@@ -11,6 +11,8 @@ from runtime.kernel import Kernel
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
 from runtime.pipeline.quarantine import Careful
+from runtime.reports import in_short
+from runtime.service import StatusLine
 from runtime.signal import Signal
 from runtime.status import JournalState, read_state
 from runtime.watchpost import Watchpost
@@ -31,6 +33,7 @@ class Steps:
         self._log = log
         self._careful = Careful(kernel)
         self._due = Signal()
+        self._line = StatusLine()
         self.between_batches = anyio.Lock()
         """Whoever holds it holds translation; accepting and sending go on."""
         self.state: JournalState | None = None
@@ -94,6 +97,7 @@ class Steps:
                 source = path.removeprefix("/in/") if path.startswith("/in/") else "other"
                 self._counters.intake_requests[source, status] = count
             self._watchpost.look(kernel, state)
+            self._line.say(in_short(state, hub_connected=self._watchpost.hub_connected))
             self._log.tick()
             if kernel.renew_policy():
                 self._log.info("the residency policy has changed with the date")

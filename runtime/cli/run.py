@@ -12,11 +12,14 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Returns after an orderly stop. Raises `ConfigError`, `Refused` at the start, `StorageFailed` later."""
+    from runtime.activation import require_agreement, take_sockets
     from runtime.agent import Agent
     from runtime.cli.loop import run_async
     from runtime.cli.places import config_file
     from runtime.config.assemble import load_configuration
 
-    agent = Agent(load_configuration(config_file(options.config)))
-    run_async(agent.run)
+    sockets = take_sockets()
+    configuration = load_configuration(config_file(options.config))
+    require_agreement(sockets, configuration.model.gateway.listen)
+    run_async(Agent(configuration, sockets=sockets).run)
     return 0

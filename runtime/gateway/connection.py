@@ -44,6 +44,10 @@ class Listener(web.Server):
         )
         self.settings = settings
         self.log = log
+        self._open = 0
+        self.deserted = asyncio.Event()
+        """Set while no connection is open."""
+        self.deserted.set()
 
     def use(self, settings: GatewaySettings) -> None:
         """Limits for connections from now on; those that are open keep what their parser was made with."""
@@ -52,6 +56,15 @@ class Listener(web.Server):
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._kwargs)
+
+    def joined(self) -> None:
+        self._open += 1
+        self.deserted.clear()
+
+    def left(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self.deserted.set()
 
     @property
     def full(self) -> bool:
@@ -84,12 +97,14 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._listener.joined()
         if self._listener.full:
             self._turn_away(problems.overloaded())
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._head_done()
         super().connection_lost(exc)
+        self._listener.left()
 
     def data_received(self, data: bytes) -> None:
         in_head = self._newest is None or self._newest.is_eof()

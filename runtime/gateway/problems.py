@@ -167,12 +167,6 @@ def overloaded() -> Rejection:
     return Rejection(503, "overloaded", "Busy", detail, retryable=True, retry_after_seconds=1, close=True)
 
 
-def draining() -> Rejection:
-    """503: stopping."""
-    detail = "The agent is stopping; nothing of this request was accepted. Send it again in a moment."
-    return Rejection(503, "draining", "Stopping", detail, retryable=True, retry_after_seconds=5, close=True)
-
-
 def unavailable(reason: str, after_seconds: float | None = None) -> Rejection:
     """503: the journal, or the check of the caller, cannot answer now."""
     detail = f"{reason} Nothing is promised for this request; send it again later with the same Idempotency-Key."

@@ -27,6 +27,8 @@ from runtime.gateway.settings import GatewaySettings, parse_listen
 
 STOP_SECONDS_MAX = 10.0
 """7-faults.md: SIGTERM in a burst ends within 10 s."""
+LAST_REQUESTS_SECONDS = 1.0
+"""At a stop, connections stay open so long for a request that is on its way; its answer says `Connection: close`."""
 _CLOSE_SECONDS_MAX = 0.5
 _GETS = ("/live", "/ready", "/metrics")
 
@@ -62,7 +64,7 @@ class Gateway:
         self._served: dict[str, GatewaySource] = {}
         self._inlets: dict[str, Inlet] = {}
         self.draining = False
-        """Set to refuse new messages with 503 while everything else goes on."""
+        """Each answer is now the last one of its connection; messages are still taken."""
         self.answers: Counter[tuple[str, int]] = Counter()
         """How often each path (of a known source or a page) was answered with which status."""
         self.serve_sources(sources)
@@ -138,16 +140,21 @@ class Gateway:
                 connection.leaving = True
 
     async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
-        """Stop listening, answer what is in hand, close every connection. Safe to call twice."""
+        """Stop listening, answer what is in hand or on its way, close every connection. Safe to call twice.
+
+        A socket of the service manager is closed here and stays open there: who connects now waits for the next start.
+        """
         runner, self._runner = self._runner, None
-        if runner is None:
+        if runner is None or self._listener is None:
             return
         self.draining = True
         for site in list(runner.sites):
             await site.stop()
+        with anyio.move_on_after(min(LAST_REQUESTS_SECONDS, seconds_max / 2)):
+            await self._listener.deserted.wait()
         if self._in_hand:
             self._idle = anyio.Event()
-            with anyio.move_on_after(seconds_max - 2 * _CLOSE_SECONDS_MAX):
+            with anyio.move_on_after(seconds_max - LAST_REQUESTS_SECONDS - 2 * _CLOSE_SECONDS_MAX):
                 await self._idle.wait()
         await runner.cleanup()
 
@@ -166,7 +173,7 @@ class Gateway:
         self._in_hand += 1
         try:
             answer = await self._answer(request)
-            if request.protocol.leaving:  # type: ignore[attr-defined]
+            if self.draining or request.protocol.leaving:  # type: ignore[attr-defined]
                 answer.force_close()
             return answer
         finally:
@@ -194,8 +201,6 @@ class Gateway:
     async def _receive(self, inlet: Inlet, request: web.BaseRequest) -> Answer:
         if request.method != "POST":
             raise problems.wrong_method("POST")
-        if self.draining:
-            raise problems.draining()
         return await inlet.receive(request)
 
     def _page(self, path: str, request: web.BaseRequest) -> Answer:

@@ -50,7 +50,7 @@ class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fi
     """Header lines of one request. More gets 431."""
     connections_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_024
     """Open connections; further ones get 503 at once."""
-    backlog_max: Annotated[int, Meta(ge=1, le=65_535)] = 1_024
+    backlog_max: Annotated[int, Meta(ge=1, le=65_535)] = 4_096
     """Connections that the kernel of the operating system keeps for us before we accept them."""
     buffered_bytes_max: Annotated[int, Meta(ge=Megabytes)] = 64 * Megabytes
     """Bodies in hand, all sources together. More gets 503 with Retry-After."""

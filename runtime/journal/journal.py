@@ -34,11 +34,13 @@ class Journal:
         observe: Callable[[float, int], None] = lambda seconds, changes: None,
         *,
         lock: Callable[[Path], JournalLock] = JournalLock,
+        progress: Callable[[], None] | None = None,
     ) -> None:
         self.directory = directory
         self.path = directory / FILE
         self.store = Store(self.path, lock(self.path))
         self.writer = Writer(self.store, observe)
+        self._progress = progress
         self.names = Names()
         self.keys = Keys()
         self.region = ""
@@ -69,7 +71,7 @@ class Journal:
         lane_names: list[str],
         names: Mapping[str, Sequence[str]],
     ) -> None:
-        migrate(connection)
+        migrate(connection, self._progress)
         connection.execute("BEGIN IMMEDIATE")
         self.is_new = _holds_nothing(connection)
         self.epoch = meta.claim(connection, self.region, environment, clock.now_us())

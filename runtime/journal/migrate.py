@@ -6,6 +6,7 @@ schema.sql is version 1; `migrations/0002-….sql` and so on follow. A newer fil
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from runtime.errors import Refused, StorageFailed
 
 APPLICATION_ID = 0x456E7470
 """`Entp`: marks the file as a journal (PRAGMA application_id)."""
+
+
+INSTRUCTIONS_BETWEEN_SIGNS = 100_000
+"""Of SQLite's virtual machine: some milliseconds of work."""
 
 
 def steps() -> list[tuple[int, str]]:
@@ -24,8 +29,11 @@ def steps() -> list[tuple[int, str]]:
     return scripts
 
 
-def migrate(connection: sqlite3.Connection) -> int:
-    """Apply the steps that are missing and return the version. Raises `Refused` for a newer or a foreign file."""
+def migrate(connection: sqlite3.Connection, progress: Callable[[], None] | None = None) -> int:
+    """Apply the steps that are missing and return the version; `progress` is called again and again while they work.
+
+    Raises `Refused` for a newer or a foreign file.
+    """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     tables: int = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()[0]
@@ -37,9 +45,13 @@ def migrate(connection: sqlite3.Connection) -> int:
             f"the journal has schema {version}, this program knows up to {known[-1][0]}",
             hint="install the program version that wrote it, or a newer one; nothing was changed",
         )
+    if progress is not None:
+        connection.set_progress_handler(progress, INSTRUCTIONS_BETWEEN_SIGNS)
     for number, script in known:
         if number > version:
             _apply(connection, number, script)
+    if progress is not None:
+        connection.set_progress_handler(None, 0)
     return known[-1][0]
 
 

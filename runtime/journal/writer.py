@@ -36,8 +36,6 @@ class Writer:
         self._closing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self.busy_since: float | None = None
-        """When the commit that runs now began (monotonic seconds); the watchdog looks at it."""
 
     @property
     def failure(self) -> Exception | None:
@@ -85,9 +83,8 @@ class Writer:
 
     async def _commit_group(self) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_CHANGES_MAX))]
-        self.busy_since = started = clock.monotonic()
+        started = clock.monotonic()
         outcomes = await self._run(group)
-        self.busy_since = None
         finished = clock.monotonic()
         self._observe(finished - started, len(group))
         for (_, future), outcome in zip(group, outcomes, strict=True):

@@ -172,6 +172,40 @@ async def test_stopping_finishes_what_is_in_hand_and_accepts_nothing_new(
     assert len(site.intake.messages) == 1
 
 
+async def test_a_stop_waits_for_requests_that_are_on_their_way_and_says_that_they_are_the_last(start: Any) -> None:
+    site = await start()
+    kept, fresh = [await asyncio.open_connection(site.host, site.port) for _ in range(2)]
+    request = b"POST /in/open HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+    kept[1].write(request)
+    assert b"close" not in await kept[0].readuntil(b"}")
+    stopping = asyncio.ensure_future(site.gateway.stop())
+    await asyncio.wait([stopping], timeout=0.05)
+    assert site.gateway.draining
+    for reader, writer in (kept, fresh):
+        writer.write(request)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 202 ")
+        assert b"Connection: close\r\n" in answer
+        writer.close()
+    await stopping
+    assert len(site.intake.messages) == 3
+
+
+async def test_stopping_closes_its_handle_of_an_open_socket_and_leaves_callers_to_whoever_holds_it_too() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    held = sock.dup()
+    gateway = Gateway(GatewaySettings(), {})
+    await gateway.start([sock])
+    await gateway.stop()
+    reader, writer = await asyncio.open_connection(*held.getsockname())
+    writer.write(b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    following = Gateway(GatewaySettings(), {})
+    await following.start([held])
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await following.stop()
+
+
 async def test_stopping_does_not_wait_for_ever_for_a_hanging_sender(start: Any) -> None:
     site = await start()
     _, writer = await asyncio.open_connection(site.host, site.port)

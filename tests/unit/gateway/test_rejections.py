@@ -233,9 +233,12 @@ async def test_a_problem_is_logged_with_the_id_that_the_sender_has(start: Any) -
     assert (event, fields["status"], fields["correlation_id"]) == ("request_rejected", 401, trace[3:35])
 
 
-async def test_while_draining_messages_are_refused_and_readiness_is_gone(start: Any) -> None:
+async def test_while_draining_a_message_is_taken_as_the_last_of_its_connection_and_readiness_is_gone(
+    start: Any,
+) -> None:
     site = await start()
     site.gateway.draining = True
-    assert_problem(await site.post("/in/open"), 503, retryable=True)
+    status, _, headers = await site.post("/in/open")
+    assert (status, headers["Connection"]) == (202, "close")
     assert (await site.get("/ready"))[0] == 503
     assert (await site.get("/live"))[0] == 200

@@ -79,6 +79,20 @@ def test_the_second_step_counts_the_open_letters_that_are_there(monkeypatch: pyt
     connection.close()
 
 
+def test_a_long_step_gives_signs_of_progress_and_later_work_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, signs = connect(), list[None]()
+    migrate.migrate(connection)
+    work = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT i FROM n"
+    known = migrate.steps()
+    monkeypatch.setattr(migrate, "steps", lambda: [*known, (len(known) + 1, f"CREATE TABLE later AS {work};\n")])
+    migrate.migrate(connection, lambda: signs.append(None))
+    assert len(signs) > 5
+    signs.clear()
+    connection.execute(work).fetchall()
+    assert signs == []
+    connection.close()
+
+
 @pytest.mark.parametrize("statement", ["PRAGMA user_version = 1", "CREATE TABLE theirs (x)"])
 def test_a_foreign_file_is_refused(statement: str) -> None:
     connection = connect()
