@@ -96,7 +96,7 @@ def test_a_pipe_is_no_socket(handles: list[int]) -> None:
 
 def test_an_open_listener_is_refused_where_the_configuration_says_this_machine_only() -> None:
     with socket.create_server(("0.0.0.0", 0)) as everywhere:
-        with pytest.raises(ConfigError, match="this machine only, but the service manager listens on 0[.]0"):
+        with pytest.raises(ConfigError, match=r"this machine only, but the service manager listens on 0\.0"):
             require_agreement([everywhere], "127.0.0.1:8080")
         require_agreement([everywhere], "0.0.0.0:8080")
     with socket.create_server(("127.0.0.1", 0)) as local:
