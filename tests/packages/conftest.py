@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.debs import package
-from tests.support.installed import SERVICE, Installed
+from tests.support.installed import Installed, installation
 from tests.support.machine import SUITES, Machine, NoMachineError, require_host
 
 HERE = Path(__file__).parent
@@ -51,16 +50,15 @@ def suite(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def machine(host: None, suite: str) -> Iterator[Machine]:
-    """A booted machine without the package."""
-    with Machine(suite, "region") as booted:
+    """A booted machine with the package, as it is after its installation."""
+    with Machine(suite, "region", layer=installation(suite)) as booted:
         yield booted
 
 
 @pytest.fixture
-def installed(machine: Machine, suite: str) -> Installed:
-    """A machine with the package, configured and running: `dpkg --install` has waited for READY=1."""
+def installed(machine: Machine) -> Installed:
+    """The package configured and running."""
     region = Installed(machine)
     region.configure()
-    region.install(package(suite))
-    assert region.property("ActiveState") == "active", machine.log(SERVICE)[-2000:]
+    region.start()
     return region

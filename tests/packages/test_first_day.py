@@ -6,13 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installed import SERVICE, Installed
+from tests.support.debs import package
+from tests.support.installed import SERVICE, SETTINGS, STATE, Installed
+from tests.support.machine import Machine
 
 
 @pytest.fixture
 def suite() -> str:
     """One is enough for the short road; `make test-packages` takes all."""
     return "bookworm"
+
+
+def test_installing_starts_nothing_and_says_what_comes_next(host: None, suite: str) -> None:
+    with Machine(suite, "bare") as bare:
+        region = Installed(bare)
+        assert "Next: entrepot init" in region.install(package(suite))
+        assert region.property("ActiveState") == "inactive"
+        assert bare.must("entrepot", "--version").startswith("entrepot ")
+        assert bare.must("stat", "--format=%U:%G %a", STATE) == "entrepot:entrepot 750"
+        assert bare.must("stat", "--format=%U:%G %a", SETTINGS) == "root:entrepot 750"
 
 
 def test_installed_and_active_it_loses_no_webhook_through_restart_and_kill(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.debs import package
 from tests.support.machine import TREE, Machine
 from tests.support.region import MAPPING, POLICY
 
@@ -41,6 +43,19 @@ adapter = "webhook"
 mapping = "mapping.toml"
 auth = {auth}
 """
+
+
+def installation(suite: str) -> Path:
+    """What an installation changes on a disk; made once for a package, so that not every test waits for it."""
+    deb = package(suite)
+    folder = deb.parent / "installed"
+    with (deb.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            with Machine(suite, "installation") as machine:
+                Installed(machine).install(deb)
+                machine.keep(folder)
+    return folder
 
 
 def until(condition: Callable[[], Any], what: Callable[[], str], seconds_max: float = SECONDS_MAX) -> Any:
@@ -93,12 +108,16 @@ class Installed:
         for name, content in (("entrepot.toml", text), ("mapping.toml", MAPPING), ("policy.toml", POLICY)):
             self.machine.write(f"{folder}/{name}", content)
 
-    def install(self, package: Path, *options: str) -> str:
-        """`apt install ./package`, answered by nobody; returns what was said."""
-        shutil.copy(package, self.machine.root / "root" / package.name)
-        return self.machine.must(
-            "env", "DEBIAN_FRONTEND=noninteractive", "dpkg", *options, "--install", f"/root/{package.name}"
-        )
+    def install(self, deb: Path, *options: str) -> str:
+        """What `apt install ./package` does in the end; returns what was said."""
+        shutil.copy(deb, self.machine.root / "root" / deb.name)
+        return self.machine.must("dpkg", "--force-confold", *options, "--install", f"/root/{deb.name}")
+
+    def start(self, unit: str = SERVICE) -> None:
+        """What a person does after `entrepot init`; returns when the agent has said READY=1."""
+        code, said = self.machine.run("systemctl", "enable", "--now", unit)
+        assert code == 0, said + self.machine.log(unit)[-2000:]
+        assert self.property("ActiveState", unit) == "active"
 
     def property(self, name: str, unit: str = SERVICE) -> str:
         return self.machine.property(unit, name)
@@ -115,7 +134,7 @@ class Installed:
     def status(self) -> dict[str, Any]:
         """`entrepot status --json`, as root."""
         code, said = self.machine.run("entrepot", "status", "--json", "--config", f"{SETTINGS}/entrepot.toml")
-        assert code in {0, 1, 2} and said.startswith("{"), said[-1500:]
+        assert code in {0, 1, 2}, said[-1500:]
         return dict(json.loads(said))
 
     def drop_in(self, name: str, *lines: str, unit: str = SERVICE) -> None:

@@ -117,8 +117,11 @@ def _source_texts() -> Iterator[str]:
 class Machine:
     """A booted Debian. Everything that runs in it ends with it."""
 
-    def __init__(self, suite: str, name: str) -> None:
+    def __init__(self, suite: str, name: str, *, layer: Path | None = None) -> None:
+        """`layer` is what a machine before left with `keep`."""
         self.suite = suite
+        self._layer = layer
+        self._kept: Path | None = None
         self.name = name
         self.leader = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -142,12 +145,13 @@ class Machine:
         self._cgroup.mkdir()
         for part in ("upper", "work", "root"):
             (self._folder / part).mkdir()
+        lower = [*([self._layer] if self._layer else []), root(self.suite)]
         door = self._folder / "notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, (self._folder / "console").open("wb") as console:
             told.bind(str(door))
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "sh", "-euc", _START, "sh"]
-                + [str(self._cgroup), str(root(self.suite)), str(self._folder)]
+                + [str(self._cgroup), ":".join(map(str, lower)), str(self._folder)]
                 + [*_NSPAWN, f"--directory={self._folder / 'root'}", f"--machine={self._known_as}"],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
@@ -188,10 +192,17 @@ class Machine:
             if not self.leader:
                 self._process.kill()
             self._process.wait(20)
+        if self._kept is not None:
+            shutil.move(self._folder / "upper", self._kept)
         shutil.rmtree(self._folder)
         shutil.rmtree(_PROPAGATED / self._known_as, ignore_errors=True)
         for folder, _, _ in os.walk(self._cgroup, topdown=False):
             os.rmdir(folder)
+
+    def keep(self, folder: Path) -> None:
+        """At its end, leave what was changed on its disk in this folder, which must not exist."""
+        self.must("sync")
+        self._kept = folder
 
     # ------------------------------------------------------------ commands
 

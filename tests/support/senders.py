@@ -72,4 +72,4 @@ async def send(url: str, rate: float, seconds: float, *, keep_alive: bool) -> di
 
 if __name__ == "__main__":
     address, rate, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    print(json.dumps(asyncio.run(send(address, rate, seconds, keep_alive="--keep-alive" in sys.argv))))
+    sys.stdout.write(json.dumps(asyncio.run(send(address, rate, seconds, keep_alive="--keep-alive" in sys.argv))))

@@ -1,0 +1,68 @@
+"""The socket outlives the agent: 250 webhooks a second, and whatever happens to the agent nobody loses one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.debs import NEXT, package
+from tests.support.installed import SERVICE, SOCKET, Installed
+from tests.support.machine import Machine
+
+pytestmark = pytest.mark.packages
+
+
+@pytest.mark.parametrize("connections", [(), ("--keep-alive",)], ids=["new-connections", "kept-connections"])
+def test_a_restart_costs_nobody_even_a_second_attempt(
+    installed: Installed, tmp_path: Path, connections: tuple[str, ...]
+) -> None:
+    """The senders have not one first answer that is no receipt: those that never try again lose nothing either."""
+    with installed.load(8, *connections) as load:
+        for _ in range(2):
+            installed.machine.must("systemctl", "restart", SERVICE)
+    assert load.refused == {}, load
+    installed.assert_all_receipts_hold(load, tmp_path)
+
+
+def test_a_kill_costs_only_the_requests_in_hand_and_those_are_tried_again(installed: Installed, tmp_path: Path) -> None:
+    in_hand_max = 64
+    with installed.load(8) as load:
+        pid = installed.property("MainPID")
+        installed.machine.must("systemctl", "kill", "--signal=KILL", SERVICE)
+        installed.restarted(pid)
+    assert sum(load.refused.values()) <= in_hand_max, load
+    installed.assert_all_receipts_hold(load, tmp_path)
+
+
+def test_an_upgrade_and_a_downgrade_cost_nobody_even_a_second_attempt(
+    installed: Installed, suite: str, tmp_path: Path
+) -> None:
+    with installed.load(30) as load:
+        installed.install(package(suite, NEXT))
+        assert installed.status()["version"] == NEXT
+        installed.install(package(suite), "--force-downgrade")
+    assert load.refused == {}, load
+    installed.assert_all_receipts_hold(load, tmp_path)
+
+
+def test_without_the_socket_unit_a_restart_refuses_senders(installed: Installed, tmp_path: Path) -> None:
+    """The measure itself sees what the socket is for."""
+    installed.machine.must("systemctl", "mask", "--now", SOCKET)
+    installed.machine.must("systemctl", "restart", SERVICE)
+    with installed.load(6) as load:
+        installed.machine.must("systemctl", "restart", SERVICE)
+    assert load.refused, load
+    assert set(load.refused) <= {"ClientConnectorError", "ClientOSError", "ServerDisconnectedError"}, load
+    installed.assert_all_receipts_hold(load, tmp_path)
+
+
+def test_a_socket_that_is_open_to_all_is_refused_where_the_configuration_says_this_machine_only(
+    installed: Installed,
+) -> None:
+    machine: Machine = installed.machine
+    machine.must("systemctl", "stop", SOCKET, SERVICE)
+    installed.drop_in("listen", "ListenStream=", "ListenStream=8080", unit=SOCKET)
+    assert machine.run("systemctl", "start", SERVICE)[0] != 0
+    assert installed.property("ExecMainStatus") == "2"
+    assert "this machine only, but the service manager listens on [::]:8080" in machine.log(SERVICE)
