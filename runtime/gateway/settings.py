@@ -31,8 +31,8 @@ class SourceLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Requests in the long run; an NDJSON request counts as one. More gets 429 with Retry-After."""
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     """Requests that may come at once before the rate holds."""
-    in_flight_max: Annotated[int, Meta(ge=1, le=10_000)] = 512
-    """Requests in hand at once, so that one source cannot take every connection's memory."""
+    in_flight_max: Annotated[int, Meta(ge=1, le=10_000)] = 4_096
+    """Requests in hand at once, so that one source cannot take every connection. More gets 429. After a restart all that wait come at once: see `backlog_max`."""
     compressed: bool = False
     """Accept `Content-Encoding: gzip` and `deflate`. Off: 415."""
     ratio_max: Annotated[int, Meta(ge=2, le=1_000)] = 20
@@ -48,8 +48,8 @@ class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fi
     """Request line and all headers together. More gets 431."""
     headers_max: Annotated[int, Meta(ge=8, le=1_000)] = 64
     """Header lines of one request. More gets 431."""
-    connections_max: Annotated[int, Meta(ge=1, le=100_000)] = 1_024
-    """Open connections; further ones get 503 at once."""
+    connections_max: Annotated[int, Meta(ge=1, le=100_000)] = 5_120
+    """Open connections; further ones get 503 at once. More than `backlog_max`, so that a restart refuses nobody."""
     backlog_max: Annotated[int, Meta(ge=1, le=65_535)] = 4_096
     """Connections that the kernel of the operating system keeps for us before we accept them."""
     buffered_bytes_max: Annotated[int, Meta(ge=Megabytes)] = 64 * Megabytes

@@ -32,7 +32,7 @@ def test_installed_and_active_it_loses_no_webhook_through_restart_and_kill(
 ) -> None:
     systemctl = ("systemctl", "show", "--value", "--property=StatusText", SERVICE)
     assert installed.machine.must(*systemctl).startswith("accepted 0, pending 0, lag 0 s")
-    with installed.load(4) as load:
+    with installed.load() as load:
         installed.machine.must("systemctl", "restart", SERVICE)
         pid = installed.property("MainPID")
         installed.machine.must("systemctl", "kill", "--signal=KILL", SERVICE)

@@ -18,31 +18,31 @@ def test_a_restart_costs_nobody_even_a_second_attempt(
     installed: Installed, tmp_path: Path, connections: tuple[str, ...]
 ) -> None:
     """The senders have not one first answer that is no receipt: those that never try again lose nothing either."""
-    with installed.load(8, *connections) as load:
+    with installed.load(*connections) as load:
         for _ in range(2):
             installed.machine.must("systemctl", "restart", SERVICE)
-    assert load.refused == {}, load
+    assert load.refused == {}, str(load)
     installed.assert_all_receipts_hold(load, tmp_path)
 
 
 def test_a_kill_costs_only_the_requests_in_hand_and_those_are_tried_again(installed: Installed, tmp_path: Path) -> None:
     in_hand_max = 64
-    with installed.load(8) as load:
+    with installed.load() as load:
         pid = installed.property("MainPID")
         installed.machine.must("systemctl", "kill", "--signal=KILL", SERVICE)
         installed.restarted(pid)
-    assert sum(load.refused.values()) <= in_hand_max, load
+    assert sum(load.refused.values()) <= in_hand_max, str(load)
     installed.assert_all_receipts_hold(load, tmp_path)
 
 
 def test_an_upgrade_and_a_downgrade_cost_nobody_even_a_second_attempt(
     installed: Installed, suite: str, tmp_path: Path
 ) -> None:
-    with installed.load(30) as load:
+    with installed.load() as load:
         installed.install(package(suite, NEXT))
         assert installed.status()["version"] == NEXT
         installed.install(package(suite), "--force-downgrade")
-    assert load.refused == {}, load
+    assert load.refused == {}, str(load)
     installed.assert_all_receipts_hold(load, tmp_path)
 
 
@@ -50,10 +50,10 @@ def test_without_the_socket_unit_a_restart_refuses_senders(installed: Installed,
     """The measure itself sees what the socket is for."""
     installed.machine.must("systemctl", "mask", "--now", SOCKET)
     installed.machine.must("systemctl", "restart", SERVICE)
-    with installed.load(6) as load:
+    with installed.load() as load:
         installed.machine.must("systemctl", "restart", SERVICE)
-    assert load.refused, load
-    assert set(load.refused) <= {"ClientConnectorError", "ClientOSError", "ServerDisconnectedError"}, load
+    assert load.refused, str(load)
+    assert set(load.refused) <= {"ClientConnectorError", "ClientOSError", "ServerDisconnectedError"}, str(load)
     installed.assert_all_receipts_hold(load, tmp_path)
 
 

@@ -43,7 +43,7 @@ def test_a_region_works_through_a_cut_link_and_all_arrives_when_it_heals(
         region = Installed(machine)
         region.configure(hub=f"nats://{HUB}:4222")
         region.start()
-        with region.load(12) as load:
+        with region.load() as load:
             until(lambda: region.status()["delivered"], lambda: f"the first deliveries; {region.status()}")
             centre.must("ip", "link", "set", "cable", "down")
             until(

@@ -155,13 +155,14 @@ class Installed:
         return int(self.machine.must("python3", "-c", program, body, token))
 
     @contextmanager
-    def load(self, seconds: float, *more: str, port: int = 8080) -> Iterator[Load]:
+    def load(self, *more: str, port: int = 8080) -> Iterator[Load]:
         """Partners send at 250 a second while the block runs, and are waited for; they use the machine's loopback."""
         url = f"http://127.0.0.1:{port}/in/wms"
-        words = [sys.executable, "-m", "tests.support.senders", url, str(RATE_PER_SECOND), str(seconds), *more]
+        words = [sys.executable, "-m", "tests.support.senders", url, str(RATE_PER_SECOND), *more]
         senders = subprocess.Popen(
             self.machine.command(*words, network_only=True),
             cwd=TREE,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -170,6 +171,8 @@ class Installed:
         try:
             until(lambda: self.status()["accepted"] > RATE_PER_SECOND / 2, lambda: "the first receipts")
             yield load
+            taken = self.status()["accepted"]
+            until(lambda: self.status()["accepted"] > taken + RATE_PER_SECOND, lambda: "a second more, after the trial")
             said, error = senders.communicate(timeout=LOAD_SECONDS_MAX)
         finally:
             senders.kill()

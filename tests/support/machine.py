@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -125,9 +126,10 @@ class Machine:
         self.name = name
         self.leader = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix=f"entrepot-{name}-"))
-        self._known_as = self._folder.name.replace("_", "-")
+        self._known_as = f"entrepot-{name}-{secrets.token_hex(4)}"
         """Unique on this host, also among parallel tests."""
+        self._folder = Path(tempfile.gettempdir(), self._known_as)
+        self._folder.mkdir(mode=0o700)
         self._cgroup = _cgroups() / self._known_as
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """Partners that send at a steady rate and never give a message up: run in any network, says what became of each.
 
-`python -m tests.support.senders URL RATE SECONDS [--keep-alive]` prints one JSON object when all have a receipt.
+`python -m tests.support.senders URL RATE [--keep-alive]` sends until its input ends, and prints one JSON object when all
+that was sent has a receipt.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import aiohttp
 
 from tests.support.region import fact
 
-SENDERS = 16
 ATTEMPT_SECONDS_MAX = 30.0
 GIVE_UP_SECONDS = 60.0
 
@@ -51,18 +51,20 @@ async def deliver(http: aiohttp.ClientSession, url: str, number: int, ledger: Le
     ledger.lost.append(key)
 
 
-async def send(url: str, rate: float, seconds: float, *, keep_alive: bool) -> dict[str, Any]:
+async def send(url: str, rate: float, *, keep_alive: bool) -> dict[str, Any]:
     """Messages leave at their time, whether or not those before were answered."""
     ledger = Ledger()
     connector = aiohttp.TCPConnector(limit=0, force_close=not keep_alive)
     patience = aiohttp.ClientTimeout(total=ATTEMPT_SECONDS_MAX)
-    begun = time.monotonic()
+    begun, sent = time.monotonic(), 0
     async with aiohttp.ClientSession(connector=connector, timeout=patience) as http, asyncio.TaskGroup() as tasks:
-        for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
-            tasks.create_task(deliver(http, url, number, ledger))
+        told_to_stop = tasks.create_task(asyncio.to_thread(sys.stdin.read))
+        while not told_to_stop.done():
+            await asyncio.sleep(max(0.0, begun + sent / rate - time.monotonic()))
+            tasks.create_task(deliver(http, url, sent, ledger))
+            sent += 1
     return {
-        "sent": int(rate * seconds),
+        "sent": sent,
         "receipts": ledger.receipts,
         "refused": dict(ledger.refused),
         "lost": ledger.lost,
@@ -71,5 +73,6 @@ async def send(url: str, rate: float, seconds: float, *, keep_alive: bool) -> di
 
 
 if __name__ == "__main__":
-    address, rate, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
-    sys.stdout.write(json.dumps(asyncio.run(send(address, rate, seconds, keep_alive="--keep-alive" in sys.argv))))
+    sys.stdout.write(
+        json.dumps(asyncio.run(send(sys.argv[1], float(sys.argv[2]), keep_alive="--keep-alive" in sys.argv)))
+    )
