@@ -31,8 +31,8 @@ check: $(VENV)/.dev bytecode ## lint, format, types (twice), import arrows, size
 test: check ## check, then every test but the soak runs (under 10 minutes on 2 cores)
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --durations 10 $(ARGS)
 
-test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and on real systemd (as root)
-	$(BIN)/pytest -m packages -o faulthandler_timeout=1800 $(ARGS)
+test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and tried on whole Debian 12 and 13 machines; needs root
+	$(BIN)/pytest -q tests/recipes tests/packages -m "packages or not packages" -n $(WORKERS) --dist worksteal --durations 10 -o faulthandler_timeout=1800 $(ARGS)
 
 soak: $(VENV)/.dev bytecode ## long random fault runs
 	$(BIN)/pytest -m soak --hypothesis-profile soak -o faulthandler_timeout=7200 $(ARGS)

@@ -25,6 +25,23 @@ def test_a_restart_costs_nobody_even_a_second_attempt(
     installed.assert_all_receipts_hold(load, tmp_path)
 
 
+def test_a_reload_cuts_no_connection_and_a_wrong_file_changes_nothing(installed: Installed, tmp_path: Path) -> None:
+    machine = installed.machine
+    pid = installed.property("MainPID")
+    with installed.load("--keep-alive") as load:
+        installed.configure(more="[lanes.bulk]\n")
+        machine.must("systemctl", "reload", SERVICE)
+        assert "bulk" in installed.status()["lanes"]
+        installed.configure(region="eu-fr")
+        code, _ = machine.run("systemctl", "reload", SERVICE)
+        assert code != 0
+        assert installed.property("ActiveState") == "active"
+        assert "region can never change" in machine.log(SERVICE)
+    assert load.refused == {}, str(load)
+    assert installed.property("MainPID") == pid
+    installed.assert_all_receipts_hold(load, tmp_path)
+
+
 def test_a_kill_costs_only_the_requests_in_hand_and_those_are_tried_again(installed: Installed, tmp_path: Path) -> None:
     in_hand_max = 64
     with installed.load() as load:

@@ -100,11 +100,12 @@ class Installed:
         auth: str = '{ scheme = "none" }',
         region: str = "eu-de",
         instance: str = "",
+        more: str = "",
     ) -> None:
         """Write configuration as a person or Ansible would."""
         folder = f"{SETTINGS}/{instance}".rstrip("/")
         state = f"{STATE}/{instance}".rstrip("/")
-        text = CONFIGURATION.format(region=region, state=state, hub=hub, listen=listen, auth=auth)
+        text = CONFIGURATION.format(region=region, state=state, hub=hub, listen=listen, auth=auth) + more
         for name, content in (("entrepot.toml", text), ("mapping.toml", MAPPING), ("policy.toml", POLICY)):
             self.machine.write(f"{folder}/{name}", content)
 

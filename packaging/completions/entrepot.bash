@@ -1,0 +1,81 @@
+# Written from the code: python -m tests.docs.manual_pages
+_entrepot() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path= word at files=
+    local follow= options=
+    COMPREPLY=()
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        word=${COMP_WORDS[at]}
+        case "$word" in
+            --after|--answers|--config|--credentials|--format|--from|--hub|--keep|--lane|--limit|--minutes|--out|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--verify) ((at++)) ;;
+            -*) ;;
+            *) case "$path $word" in
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+               esac ;;
+        esac
+    done
+    case "$path:$prev" in
+        *":--config") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " init:--answers") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " demo:--seconds") return ;;
+        " demo:--rate") return ;;
+        " demo:--keep") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " letters list:--state") COMPREPLY=($(compgen -W 'open draining discarded' -- "$cur")); return ;;
+        " letters list:--limit") return ;;
+        " letters list:--after") return ;;
+        " letters retry:--source") return ;;
+        " replay:--source") return ;;
+        " replay:--from") return ;;
+        " replay:--to") return ;;
+        " adopt:--reason") return ;;
+        " verify:--hub") return ;;
+        " verify:--region") return ;;
+        " verify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " verify:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " schema:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " doctor:--bundle") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " certify:--minutes") return ;;
+        " certify:--out") return ;;
+        " certify:--verify") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " certify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " journal export:--format") COMPREPLY=($(compgen -W 'csv json' -- "$cur")); return ;;
+        " journal export:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " journal export:--lane") return ;;
+    esac
+    case "$path" in
+        "") follow='init run demo check reload status letters replay topology adopt verify schema map doctor certify journal' options='--config --help --json --version' files= ;;
+        " init") follow='' options='--answers --config --help --json' files= ;;
+        " run") follow='' options='--config --help --json' files= ;;
+        " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
+        " check") follow='' options='--config --help --json' files= ;;
+        " reload") follow='' options='--config --help --json' files= ;;
+        " status") follow='' options='--config --help --json' files= ;;
+        " letters") follow='list show retry release discard' options='--config --help --json' files= ;;
+        " letters list") follow='' options='--after --config --help --json --limit --state' files= ;;
+        " letters show") follow='' options='--config --help --json --unmask' files= ;;
+        " letters retry") follow='' options='--config --help --json --source' files= ;;
+        " letters release") follow='' options='--config --help --json' files= ;;
+        " letters discard") follow='' options='--config --help --json' files= ;;
+        " replay") follow='' options='--config --dry-run --from --help --json --source --to' files= ;;
+        " topology") follow='show apply' options='--config --help --json' files= ;;
+        " topology show") follow='' options='--config --help --json' files= ;;
+        " topology apply") follow='' options='--config --help --json' files= ;;
+        " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
+        " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
+        " schema") follow='' options='--config --help --json --out' files= ;;
+        " map") follow='test' options='--config --help --json' files= ;;
+        " map test") follow='' options='--config --help --json' files=yes ;;
+        " doctor") follow='' options='--bundle --config --help --json' files= ;;
+        " certify") follow='' options='--config --help --json --minutes --out --public-key --verify' files= ;;
+        " journal") follow='verify stats export backup repair restore' options='--config --help --json' files= ;;
+        " journal verify") follow='' options='--config --help --json' files= ;;
+        " journal stats") follow='' options='--config --help --json' files= ;;
+        " journal export") follow='' options='--config --dispositions --format --help --json --lane --out' files= ;;
+        " journal backup") follow='' options='--config --help --json --with-keys' files=yes ;;
+        " journal repair") follow='' options='--config --help --json --yes' files= ;;
+        " journal restore") follow='' options='--config --help --json' files=yes ;;
+    esac
+    if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$cur")); return; fi
+    if [[ -n $files ]]; then compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return; fi
+    COMPREPLY=($(compgen -W "$follow" -- "$cur"))
+}
+complete -F _entrepot entrepot
