@@ -37,6 +37,7 @@ _NSPAWN = (
     "systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--notify-ready=yes", "--console=pipe",
     "--link-journal=no", "--resolv-conf=off", "--private-network", "--system-call-filter=bpf @keyring",
 )  # fmt: skip
+_OURS = "entrepot-machine-"
 _PROPAGATED = Path("/run/systemd/nspawn/propagate")
 """Where nspawn leaves an empty folder of a machine that was killed."""
 _START = """
@@ -126,13 +127,14 @@ class Machine:
         self.name = name
         self.leader = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._known_as = f"entrepot-{name}-{secrets.token_hex(4)}"
-        """Unique on this host, also among parallel tests."""
+        self._known_as = f"{_OURS}{os.getpid()}-{name}-{secrets.token_hex(3)}"
+        """Unique on this host, also among parallel tests; begins with the process that looks after it."""
         self._folder = Path(tempfile.gettempdir(), self._known_as)
         self._folder.mkdir(mode=0o700)
         self._cgroup = _cgroups() / self._known_as
 
     def __enter__(self) -> Self:
+        _sweep()
         with contextlib.ExitStack() as undo:
             undo.callback(self._remove)
             self._boot()
@@ -198,8 +200,7 @@ class Machine:
             shutil.move(self._folder / "upper", self._kept)
         shutil.rmtree(self._folder)
         shutil.rmtree(_PROPAGATED / self._known_as, ignore_errors=True)
-        for folder, _, _ in os.walk(self._cgroup, topdown=False):
-            os.rmdir(folder)
+        _remove_cgroup(self._cgroup)
 
     def keep(self, folder: Path) -> None:
         """At its end, leave what was changed on its disk in this folder, which must not exist."""
@@ -249,6 +250,25 @@ class Machine:
     def log(self, unit: str, *more: str) -> str:
         """The journal of a unit."""
         return self.must("journalctl", "--no-pager", "--output=cat", f"--unit={unit}", *more)
+
+
+def _sweep() -> None:
+    """End machines whose test process was killed before it could."""
+    for cgroup in _cgroups().glob(f"{_OURS}*"):
+        if not Path("/proc", cgroup.name.removeprefix(_OURS).partition("-")[0]).exists():
+            with contextlib.suppress(OSError):  # another process sweeps too
+                (cgroup / "cgroup.kill").write_text("1")
+                shutil.rmtree(Path(tempfile.gettempdir(), cgroup.name), ignore_errors=True)
+                _remove_cgroup(cgroup)
+
+
+def _remove_cgroup(cgroup: Path) -> None:
+    """It is busy for a moment after its last process was killed."""
+    end = time.monotonic() + BOOT_SECONDS_MAX
+    while "populated 1" in (cgroup / "cgroup.events").read_text() and time.monotonic() < end:
+        time.sleep(0.02)
+    for folder, _, _ in os.walk(cgroup, topdown=False):
+        os.rmdir(folder)
 
 
 def _cgroups() -> Path:
