@@ -54,7 +54,7 @@ def test_a_region_works_through_a_cut_link_and_all_arrives_when_it_heals(
         now = until(lambda: settled(region), lambda: f"everything is delivered; {region.status()}", seconds_max=90)
         assert now["balanced"]
         assert now["delivered"] == now["facts"] == load.said["sent"]
-        machine.must("cp", "/var/lib/entrepot/identity/signing.pub", "/root")
+        machine.must("cp", "/var/lib/entrepot/identity/signing.pub", "/srv")
         verified = machine.must(
             "entrepot",
             "verify",
@@ -63,7 +63,7 @@ def test_a_region_works_through_a_cut_link_and_all_arrives_when_it_heals(
             "--region",
             "eu-de",
             "--public-key",
-            "/root/signing.pub",
+            "/srv/signing.pub",
         )
         assert "eu-de" in verified
         assert load.refused == {}

@@ -111,8 +111,8 @@ class Installed:
 
     def install(self, deb: Path, *options: str) -> str:
         """What `apt install ./package` does in the end; returns what was said."""
-        shutil.copy(deb, self.machine.root / "root" / deb.name)
-        return self.machine.must("dpkg", "--force-confold", *options, "--install", f"/root/{deb.name}")
+        shutil.copy(deb, self.machine.root / "srv" / deb.name)
+        return self.machine.must("dpkg", "--force-confold", *options, "--install", f"/srv/{deb.name}")
 
     def start(self, unit: str = SERVICE) -> None:
         """What a person does after `entrepot init`; returns when the agent has said READY=1."""
