@@ -160,24 +160,18 @@ class Installed:
         """Partners send at 250 a second while the block runs, and are waited for; they use the machine's loopback."""
         url = f"http://127.0.0.1:{port}/in/wms"
         words = [sys.executable, "-m", "tests.support.senders", url, str(RATE_PER_SECOND), *more]
-        senders = subprocess.Popen(
-            self.machine.command(*words, network_only=True),
-            cwd=TREE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        command = self.machine.command(*words, network_only=True)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         load = Load()
-        try:
-            until(lambda: self.status()["accepted"] > RATE_PER_SECOND / 2, lambda: "the first receipts")
-            yield load
-            taken = self.status()["accepted"]
-            until(lambda: self.status()["accepted"] > taken + RATE_PER_SECOND, lambda: "a second more, after the trial")
-            said, error = senders.communicate(timeout=LOAD_SECONDS_MAX)
-        finally:
-            senders.kill()
-            senders.wait()
+        with subprocess.Popen(command, cwd=TREE, text=True, **pipes) as senders:
+            try:
+                until(lambda: self.status()["accepted"] > RATE_PER_SECOND / 2, lambda: "the first receipts")
+                yield load
+                taken = self.status()["accepted"]
+                until(lambda: self.status()["accepted"] > taken + RATE_PER_SECOND, lambda: "a second after the trial")
+                said, error = senders.communicate(timeout=LOAD_SECONDS_MAX)
+            finally:
+                senders.kill()
         assert senders.returncode == 0, error[-1500:]
         load.said = json.loads(said)
 
