@@ -5,6 +5,7 @@ Structs only, no behaviour. Instants inside the kernel are microseconds since 19
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -19,6 +20,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """Idempotency key; its scope is the source. None: two identical messages are two facts."""
     traceparent: str | None = None
     """W3C trace context level 1, as received. A partner's `tracestate` is never kept."""
+    headers: Mapping[str, str] = {}
+    """The headers that the source's rules read and no others, names in lower case: they are part of the fact."""
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -44,6 +47,7 @@ class Envelope(Struct, frozen=True, kw_only=True):
     correlation_id: str
     key: str | None = None
     traceparent: str | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Event(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any, cast
 
 from runtime.errors import ConfigError
@@ -11,6 +12,7 @@ from runtime.ports import Adapter, Hub, Translator
 
 ADAPTERS = "entrepot.adapters"
 HUBS = "entrepot.hub"
+PACKS = "entrepot.packs"
 TRANSLATORS = "entrepot.translators"
 
 
@@ -22,6 +24,16 @@ def adapter(name: str, *, where: str) -> Adapter:
 def translator(name: str, *, where: str) -> Translator:
     """A pure Python translator by name. Raises `ConfigError` with the installed choices."""
     return cast(Translator, _load(TRANSLATORS, name, where=where, what="translator"))
+
+
+def pack(name: str, *, where: str) -> ModuleType:
+    """The package whose folder is a mapping pack. Raises `ConfigError` with the installed choices."""
+    return cast(ModuleType, _load(PACKS, name, where=where, what="pack"))
+
+
+def names(group: str) -> list[str]:
+    """What is installed in a group, sorted."""
+    return sorted({point.name for point in entry_points(group=group)})
 
 
 def hub() -> Hub:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ from msgspec import Struct
 from runtime.envelope import Envelope, Event, Ignored, Message, Receipt, Sealed
 
 # ---------------------------------------------------------------- translation
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+"""Of a file, of a line of NDJSON, and of every source whose rules read none."""
 
 
 class Translator(Protocol):
@@ -25,7 +29,12 @@ class Translator(Protocol):
         """Names the exact rules used, e.g. `acme-wms 3 (sha256:1f2e…)`; kept with every letter."""
         ...
 
-    def key(self, body: bytes, content_type: str) -> str | None:
+    @property
+    def headers(self) -> Sequence[str]:
+        """Names, in lower case, of the headers that the rules read: only these are kept with the fact."""
+        ...
+
+    def key(self, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
         """The message's own idempotency key, or None. Never raises on foreign data."""
         ...
 

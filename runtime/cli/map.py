@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from runtime.mapping import CompiledMapping, Trial
+
+    Attempt = Callable[[bytes, str], list[Trial]]
 
 CONTENT_TYPES = {
     ".json": "application/json",
@@ -23,11 +26,19 @@ SAMPLE_BYTES_MAX = 64 * 1024 * 1024
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """test FILE SAMPLE."""
+    """test FILE SAMPLE, test --pack NAME SAMPLE…."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     test = actions.add_parser("test", help="translate a sample and show the result")
-    test.add_argument("file", help="the mapping (TOML)")
-    test.add_argument("sample", help="a message: .json, .ndjson or .csv")
+    test.add_argument(
+        "files", nargs="+", metavar="FILE", help="the mapping (TOML) and a message (.json, .ndjson or .csv)"
+    )
+    test.add_argument("--pack", metavar="NAME", help="an installed pack instead of a mapping; every FILE is a message")
+    test.add_argument(
+        "--header", metavar="NAME:VALUE", action="append", default=[], help="a header that comes with the message"
+    )
+    test.add_argument(
+        "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the pack, as in entrepot.toml"
+    )
     test.epilog = "Exit code 1: worth a second look. 2: at least one message cannot be translated."
 
 
@@ -35,14 +46,55 @@ def run(options: Namespace) -> int:
     """Raises `ConfigError` for a mapping or a sample that cannot be read."""
     import msgspec
 
-    from runtime import clock
     from runtime.cli import screen
+
+    attempt, samples = _attempt(options)
+    trials: list[Trial] = []
+    for path in samples:
+        found = _try_sample(attempt, path)
+        if not options.json:
+            for number, trial in enumerate(found, 1):
+                _show(trial, f"{path}, message {number} of {len(found)}" if len(found) > 1 else str(path))
+        trials += found
+    if options.json:
+        screen.show_json([msgspec.to_builtins(trial) for trial in trials])
+    if any(trial.errors for trial in trials):
+        return 2
+    return 1 if any(trial.warnings for trial in trials) else 0
+
+
+def _attempt(options: Namespace) -> tuple[Attempt, list[Path]]:
+    """What translates one message, and the samples. Raises `ConfigError`."""
+    from runtime import clock, packs
+    from runtime.mapping import try_mapping, try_pack
+
+    headers = {name.lower(): value for name, value in (_pair(given, ":", "--header") for given in options.header)}
+    files = [Path(name) for name in options.files]
+    if options.pack is not None:
+        chosen = dict(_pair(given, "=", "--option") for given in options.option)
+        pack = packs.load(options.pack, chosen, where="--pack")
+        return (lambda body, kind: try_pack(pack, body, kind, headers, received_us=clock.now_us())), files
+    if len(files) != 2:
+        raise ConfigError(
+            "`entrepot map test` takes a mapping and a message", hint="with --pack NAME it takes messages alone"
+        )
+    if options.option:
+        raise ConfigError("--option is for a pack", hint="name one: --pack NAME")
+    mapping = load_file(files[0])
+    return (lambda body, kind: [try_mapping(mapping, body, kind, headers, received_us=clock.now_us())]), files[1:]
+
+
+def _pair(given: str, mark: str, option: str) -> tuple[str, str]:
+    name, found, value = given.partition(mark)
+    if not found or not name.strip():
+        raise ConfigError(f"{option} takes NAME{mark}VALUE, not {given!r}")
+    return name.strip(), value.strip()
+
+
+def _try_sample(attempt: Attempt, path: Path) -> list[Trial]:
     from runtime.errors import Untranslatable
-    from runtime.mapping import try_mapping
     from runtime.mapping.trial import split_sample
 
-    mapping = load_file(Path(options.file))
-    path = Path(options.sample)
     body = _read_sample(path)
     kind = CONTENT_TYPES.get(path.suffix.lower(), "application/json")
     try:
@@ -50,15 +102,7 @@ def run(options: Namespace) -> int:
     except Untranslatable as error:
         raise ConfigError(f"{path}: {error} ({error.position})", hint=error.hint) from None
     one_each = "application/json" if kind == "text/csv" else kind.replace("x-ndjson", "json")
-    trials = [try_mapping(mapping, part, one_each, received_us=clock.now_us()) for part in parts]
-    if options.json:
-        screen.show_json([msgspec.to_builtins(trial) for trial in trials])
-    else:
-        for number, trial in enumerate(trials, 1):
-            _show(trial, f"message {number} of {len(trials)}" if len(trials) > 1 else str(path))
-    if any(trial.errors for trial in trials):
-        return 2
-    return 1 if any(trial.warnings for trial in trials) else 0
+    return [trial for part in parts for trial in attempt(part, one_each)]
 
 
 def load_file(path: Path) -> CompiledMapping:
@@ -93,7 +137,8 @@ def _show(trial: Trial, name: str) -> None:
 
     from runtime.cli import screen
 
-    screen.say(f"{name}: {trial.mapping}, key {trial.key or 'none'}")
+    said = f", {trial.message} (known by its {trial.known_by})" if trial.message else ""
+    screen.say(f"{name}: {trial.mapping}{said}, key {trial.key or 'none'}")
     for output in trial.outputs:
         _show_output(output)
     for problem in trial.errors:

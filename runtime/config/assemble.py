@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from runtime import clock, plugins
+from runtime import clock, packs, plugins
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
@@ -175,8 +175,19 @@ class _Assembly:
         )
 
     def _translator(self, shared: SourceSettings, at: str) -> Translator:
-        if (shared.mapping is None) == (shared.translator is None):
-            raise ConfigError(f'{self.where}: {at} needs either mapping = "…" or translator = "…", one of the two')
+        given = [name for name in ("mapping", "pack", "translator") if getattr(shared, name) is not None]
+        if len(given) != 1:
+            said = f"has {' and '.join(given)}" if given else "does not say how its messages are translated"
+            raise ConfigError(
+                f"{self.where}: {at} {said}",
+                hint='give it one of pack = "…" (`entrepot packs list`), mapping = "…" or translator = "…"',
+            )
+        if shared.options and shared.pack is None:
+            raise ConfigError(f"{self.where}: {at}.options are those of a pack, and there is no pack")
+        if shared.pack is not None:
+            pack = packs.load(shared.pack, shared.options, where=f"{self.where}: {at}.pack")
+            self.files.append(pack.sha256.encode())
+            return pack
         if shared.translator is not None:
             return Guarded(plugins.translator(shared.translator, where=f"{self.where}: {at}.translator"))
         return self._mapping(str(shared.mapping), f"{at}.mapping")

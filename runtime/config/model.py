@@ -64,6 +64,10 @@ class SourceSettings(Struct, frozen=True, kw_only=True):
     """Name of an installed adapter."""
     mapping: str | None = None
     """Mapping file (TOML)."""
+    pack: str | None = None
+    """Instead of a mapping: name of an installed mapping pack; `entrepot packs list` shows them."""
+    options: dict[str, str] = {}
+    """What the pack leaves to the region; `entrepot packs show NAME` lists it."""
     translator: str | None = None
     """Instead of a mapping: name of an installed Python translator (entry point group entrepot.translators)."""
     lane: Name | None = None

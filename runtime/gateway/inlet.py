@@ -15,11 +15,12 @@ from runtime.errors import Refused, Retryable, StorageFailed, StorageFull
 from runtime.gateway import problems
 from runtime.gateway.answers import Answer, accepted
 from runtime.gateway.body import Room, read_body
+from runtime.gateway.headers import kept_headers
 from runtime.gateway.keys import Dedupe, header_key, own_key, traceparent
 from runtime.gateway.limits import inflate, is_deeper
 from runtime.gateway.settings import SourceLimits
 from runtime.policy.throttle import Throttle
-from runtime.ports import Intake, Request, Source, Translator
+from runtime.ports import NO_HEADERS, Intake, Request, Source, Translator
 
 NDJSON = "application/x-ndjson"
 LINE_TYPE = "application/json"
@@ -66,6 +67,7 @@ class Inlet:
         self._now = now
         self._throttle = Throttle(limits.rate_per_second, limits.burst)
         self._in_flight = 0
+        self._kept = tuple(served.translator.headers) if served.translator is not None else ()
 
     async def receive(self, request: web.BaseRequest) -> Answer:
         """202 with a receipt. Raises `Rejection`."""
@@ -130,9 +132,11 @@ class Inlet:
             raise problems.too_deep(self._limits.depth_max)
         served = self._served
         header = signed_id or request.headers.get("Idempotency-Key")
-        key = own_key(body, kind, served.translator, served.dedupe) if header is None else header_key(header)
+        kept = kept_headers(request.headers, self._kept) if self._kept else NO_HEADERS
+        key = own_key(body, kind, served.translator, served.dedupe, kept) if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
-        receipts = await self._commit([Message(body=body, content_type=kind, key=key, traceparent=trace)])
+        message = Message(body=body, content_type=kind, key=key, traceparent=trace, headers=kept)
+        receipts = await self._commit([message])
         return receipts[0]
 
     async def _batch(self, request: web.BaseRequest, body: bytes, signed_id: str | None) -> BatchReceipt:

@@ -7,11 +7,12 @@ the body's digest.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal
 
 from runtime.gateway import problems
-from runtime.ports import Translator
+from runtime.ports import NO_HEADERS, Translator
 
 Dedupe = Literal["key", "body", "none"]
 
@@ -40,13 +41,27 @@ def header_key(value: str) -> str:
     return key
 
 
-def own_key(body: bytes, content_type: str, translator: Translator | None, dedupe: Dedupe) -> str | None:
+def own_key(
+    body: bytes,
+    content_type: str,
+    translator: Translator | None,
+    dedupe: Dedupe,
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> str | None:
     """The key of a message that came without a header; None means that two identical ones are two facts."""
     if dedupe == "key":
-        key = translator.key(body, content_type) if translator is not None else None
+        key = _translators_key(translator, body, content_type, headers)
         # The index over keys must stay small whatever a partner puts into the field that the mapping names.
         return key if key is None or len(key) <= KEY_CHARS_MAX else sha256(key.encode(errors="replace")).hexdigest()
     return sha256(body).hexdigest() if dedupe == "body" else None
+
+
+def _translators_key(
+    translator: Translator | None, body: bytes, content_type: str, headers: Mapping[str, str]
+) -> str | None:
+    if translator is None:
+        return None
+    return translator.key(body, content_type, headers) if headers else translator.key(body, content_type)
 
 
 def traceparent(value: str | None) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b, sha256
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,17 +22,21 @@ from runtime.journal.keys import FIND_MAX, Keys, key_hash
 from runtime.journal.names import Names
 
 FACT_COLUMNS = """intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
-correlation, traceparent, proof)"""
+correlation, traceparent, headers, proof)"""
 BODY_COLUMNS = "bodies (seq, key_id, body)"
 _FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE seq"
 NOT_ENCRYPTED = 0
 """Key id of a payload that is stored as it is."""
 UNKNOWN_TYPE = "application/octet-stream"
+_NONE: dict[str, str] = {}
+_decode_headers = msgspec.json.Decoder(dict[str, str]).decode
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 """W3C trace context level 1."""
+HEADERS_BYTES_MAX = 16_384
+"""Kept headers of one message, as JSON: far above what the gateway lets through, so nothing of that is lost here."""
 _FACTS = """
 SELECT i.seq, i.epoch, i.source, i.key, i.content_type, i.received_us, i.correlation,
-       i.traceparent, b.body
+       i.traceparent, i.headers, b.body
 FROM intake i JOIN bodies b ON b.seq = i.seq"""
 
 
@@ -41,6 +46,8 @@ class Prepared(Struct, frozen=True):
     message: Message
     digest: bytes
     key_hash: int | None
+    headers: str | None = None
+    """Canonical JSON."""
 
 
 class Accepted(Struct, frozen=True):
@@ -64,9 +71,17 @@ def prepare(source: str, message: Message) -> Prepared:
         message = replace(message, traceparent=None)
     if not message.content_type.isascii():
         message = replace(message, content_type=UNKNOWN_TYPE)
-    if message.key is None:
-        return Prepared(message, digest, None)
-    return Prepared(message, digest, key_hash(source, message.key))
+    hashed = None if message.key is None else key_hash(source, message.key)
+    return Prepared(message, digest, hashed, canonical_headers(message.headers) if message.headers else None)
+
+
+def canonical_headers(headers: Mapping[str, str]) -> str | None:
+    """JSON with sorted names; None for what is no text, or more than `HEADERS_BYTES_MAX`."""
+    try:
+        text = msgspec.json.encode(dict(headers), order="sorted")
+    except (TypeError, ValueError):
+        return None
+    return text.decode() if len(text) <= HEADERS_BYTES_MAX else None
 
 
 class Fact(NamedTuple):
@@ -82,6 +97,8 @@ class Fact(NamedTuple):
     committed_us: int
     correlation: bytes
     traceparent: str | None
+    headers: str | None
+    """Canonical JSON."""
 
 
 def proof(fact: Fact) -> bytes:
@@ -90,6 +107,8 @@ def proof(fact: Fact) -> bytes:
         f"{fact.seq}\0{fact.epoch}\0{fact.received_us}\0{fact.committed_us}\0{fact.source}\0{fact.content_type}\0"
         f"{fact.traceparent}\0{fact.key!r}"
     )
+    if fact.headers is not None:  # a fact without them proves as it did before there were any
+        said += f"\0{fact.headers}"
     return blake2b(fact.digest + fact.correlation + said.encode(), digest_size=8).digest()
 
 
@@ -160,18 +179,18 @@ class _Intake:
             self._fresh[source, key] = accepted
         said = Fact(
             self._seq, call.epoch, call.source, key, item.digest, message.content_type, call.received_us, self._now,
-            os.urandom(16), message.traceparent,
+            os.urandom(16), message.traceparent, item.headers,
         )  # fmt: skip
         self._facts.append(
             (self._seq, call.epoch, source, item.key_hash, key, item.digest, message.content_type, call.received_us)
-            + (self._now, said.correlation, message.traceparent, proof(said))
+            + (self._now, said.correlation, message.traceparent, item.headers, proof(said))
         )
         self._bodies.append((self._seq, NOT_ENCRYPTED, message.body))
         self._keys.add(self._seq, item.key_hash)
         return accepted
 
     def write(self) -> None:
-        rows.insert(self._connection, FACT_COLUMNS, 12, self._facts)
+        rows.insert(self._connection, FACT_COLUMNS, 13, self._facts)
         rows.insert(self._connection, BODY_COLUMNS, 3, self._bodies)
         count = self._seq - self._first
         books.move(self._connection, accepted=count, pending=count, facts=count, duplicates=self._duplicates)
@@ -251,7 +270,7 @@ def position(connection: sqlite3.Connection, at: int | str | None, *, end: bool 
 
 
 def _envelope(connection: sqlite3.Connection, names: Names, row: tuple[object, ...]) -> Envelope:
-    seq, epoch, source, key, content_type, received_us, correlation, traceparent, body = row
+    seq, epoch, source, key, content_type, received_us, correlation, traceparent, headers, body = row
     return Envelope(
         source=names.name(connection, source),  # type: ignore[arg-type]
         body=body,  # type: ignore[arg-type]
@@ -262,4 +281,5 @@ def _envelope(connection: sqlite3.Connection, names: Names, row: tuple[object, .
         correlation_id=correlation.hex(),  # type: ignore[attr-defined]
         key=key,  # type: ignore[arg-type]
         traceparent=traceparent,  # type: ignore[arg-type]
+        headers=_NONE if headers is None else _decode_headers(headers),  # type: ignore[arg-type]
     )

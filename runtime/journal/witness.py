@@ -21,7 +21,7 @@ SLICE_ROWS_MAX = 250
 Row = tuple[Any, ...]
 _FACTS = """
 SELECT i.seq, i.epoch, n.name, i.key, i.sha256, i.content_type, i.received_us, i.committed_us, i.correlation,
-       i.traceparent, i.key_hash, i.proof, b.key_id, b.body
+       i.traceparent, i.headers, i.key_hash, i.proof, b.key_id, b.body
 FROM intake i LEFT JOIN names n ON n.id = i.source AND n.kind = 'source' LEFT JOIN bodies b ON b.seq = i.seq
 WHERE i.seq > ? ORDER BY i.seq LIMIT ?"""
 
@@ -41,11 +41,11 @@ async def facts(journal: Journal) -> AsyncIterator[str]:
 def fact_problems(row: Row) -> list[str]:
     """What is wrong with one row of the walk over facts. Pure."""
     found = []
-    source, key, digest, hashed, proof, key_id, body = row[2], row[3], row[4], row[10], row[11], row[12], row[13]
+    source, key, digest, hashed, proof, key_id, body = row[2], row[3], row[4], row[11], row[12], row[13], row[14]
     if source is None:
         return ["is of a source that the journal does not name"]
     # Rows from before the proofs have none.
-    if proof is not None and proof != intake.proof(Fact(*row[:10])):
+    if proof is not None and proof != intake.proof(Fact(*row[:11])):
         found.append("is not what was accepted: its row was changed")
     if hashed != (None if key is None else key_hash(source, key)):
         found.append("has a key that does not fit its index")
@@ -58,7 +58,7 @@ def _unindexed(connection: Connection, rows: list[Row]) -> list[int]:
     """Facts that have a key and are not filed under it; the keys of the newest are in memory only."""
     keyed: int = connection.execute("SELECT keyed FROM books").fetchone()[0]
     filed = "SELECT 1 FROM keys WHERE hash = ? AND seq = ?"
-    due = [(row[10], row[0]) for row in rows if row[10] is not None and row[0] <= keyed]
+    due = [(row[11], row[0]) for row in rows if row[11] is not None and row[0] <= keyed]
     return [seq for hashed, seq in due if not connection.execute(filed, (hashed, seq)).fetchone()]
 
 

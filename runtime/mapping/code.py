@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from runtime.mapping.document import Query
 from runtime.mapping.faults import Spot
-from runtime.mapping.paths import Path, Segment
+from runtime.mapping.paths import HEADER, Path, Segment
 
 
 class Slot(Struct, frozen=True):
@@ -61,7 +61,8 @@ class Scope:
 class Code:
     """The source under construction."""
 
-    def __init__(self) -> None:
+    def __init__(self, headers: tuple[str, ...] = ()) -> None:
+        self.headers = headers
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self.sites: list[Site] = []
@@ -111,11 +112,17 @@ class Code:
 
     def value(self, scope: Scope, path: Path, spot: Spot) -> tuple[str, str]:
         """(expression of the value or None, variable of the object that holds it)."""
+        if path.header:
+            if path.header not in self.headers:
+                spot.fail("the header is not among headers = […]", given=path.header, choices=self.headers)
+            return f"h.get({path.header!r})", "NOTHING"
         start = scope.enclosing(path, spot)
         self.reads.add(start.read + path.segments)
         return self._raw(start, path.segments)
 
     def position(self, scope: Scope, path: Path, spot: Spot) -> tuple[Segment | Slot, ...]:
+        if path.header:
+            return (HEADER + path.header,)
         return scope.enclosing(path, spot).position + path.segments
 
     def _raw(self, scope: Scope, segments: tuple[Segment, ...]) -> tuple[str, str]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import Untranslatable
 from runtime.mapping.decode import decode_json
-from runtime.mapping.document import Document, read_document
+from runtime.mapping.document import NO_FRAME, Document, Frame, read_document
 from runtime.mapping.generate import Generated, generate
 from runtime.mapping.keys import key_reader, plain_key
 from runtime.mapping.paths import Segment, dotted
 from runtime.mapping.tables import Read
+from runtime.ports import NO_HEADERS
 
 
-def load(text: str, file: str, read_text: Read) -> CompiledMapping:
+def load(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME) -> CompiledMapping:
     """Compile a mapping. `file` is its name in messages; `read_text(name)` gives the text of a table file beside it.
+    `frame`: what the pack that it belongs to gives it.
 
     Raises `ConfigError`: one sentence with the file, the key path, what is wrong and the nearest choice.
     """
-    document = read_document(text, file, read_text)
+    document = read_document(text, file, read_text, frame)
     digest = sha256(text.encode())
     for name in sorted(document.files):
         content = document.files[name].encode()
@@ -40,11 +42,13 @@ class CompiledMapping:
         self.name = document.name
         self.sha256 = sha256_hex
         """Over the text and its table files."""
+        self.headers = document.headers
+        """The headers that the rules read, lower case."""
         self.has_key = bool(document.key)
         """Whether messages bring their own idempotency key."""
         self.source_text = generated.source_text
         """The generated Python, for the curious."""
-        keys = frozenset(path.segments for path in document.key)
+        keys = frozenset(path.segments for path in document.key if not path.header)
         self.reads = frozenset(dotted(path) for path in generated.reads | keys)
         """Every path that some rule reads; `[]` stands for each element of a list."""
         self.read_paths: tuple[frozenset[tuple[Segment, ...]], ...] = tuple(
@@ -52,32 +56,42 @@ class CompiledMapping:
         )
         """What each output reads, the key and the ignore rules included."""
         self.output_types = tuple(output.type.name for output in document.outputs)
+        self._messages = tuple(output.messages for output in document.outputs)
 
     @property
     def version(self) -> str:
         return self._version
 
-    def key(self, body: bytes, content_type: str) -> str | None:
+    def key(self, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
         """The message's own idempotency key; None if it has none or cannot be read. Several paths are joined by `|`."""
-        return self._key(body, content_type) if self._key is not None else None
+        return self._key(body, content_type, headers) if self._key is not None else None
+
+    def types_of(self, message: str) -> tuple[str, ...]:
+        """The canonical types that a message of the pack can become."""
+        pairs = zip(self.output_types, self._messages, strict=True)
+        return tuple(dict.fromkeys(name for name, messages in pairs if not messages or message in messages))
 
     def translate(self, envelope: Envelope) -> Sequence[Event | Ignored]:
         """Raises `Untranslatable` with the position: a JSON pointer, or line and column."""
-        return self._run(decode_json(envelope.body, envelope.content_type), envelope.received_us)
+        return self._run(decode_json(envelope.body, envelope.content_type), envelope.received_us, envelope.headers, "")
 
-    def partition_key(self, envelope: Envelope) -> str | None:
+    def partition_key(self, envelope: Envelope, message: str = "") -> str | None:
         """The key that a message's events would have, if every output whose `when` holds agrees on it; else None.
 
         An output that converts its key, or takes it from list elements, gives None: its successors cannot be told apart.
         """
         try:
-            chosen = self._choose(decode_json(envelope.body, envelope.content_type))
+            chosen = self._choose(decode_json(envelope.body, envelope.content_type), envelope.headers, message)
         except (Untranslatable, RecursionError):
             return None
         readers = [self._partition_keys[index] for index in chosen]
-        found = {read(envelope.body, envelope.content_type) if read else None for read in readers}
+        found = {
+            read(envelope.body, envelope.content_type, envelope.headers) if read else None for read in readers
+        }
         return found.pop() if len(found) == 1 else None
 
-    def run(self, message: Any, received_us: int) -> list[Event | Ignored]:
-        """Translate what is decoded already. Raises `Untranslatable`."""
-        return self._run(message, received_us)
+    def run(
+        self, message: Any, received_us: int, headers: Mapping[str, str] = NO_HEADERS, kind: str = ""
+    ) -> list[Event | Ignored]:
+        """Translate what is decoded already; `kind` is what a pack calls the message. Raises `Untranslatable`."""
+        return self._run(message, received_us, headers, kind)

@@ -6,7 +6,7 @@ Promises: what passes here can be compiled; what does not is one `ConfigError` s
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -19,7 +19,8 @@ from runtime.canonical.registry import TYPES, CanonicalType
 from runtime.mapping import instants
 from runtime.mapping.converters import CONVERTERS
 from runtime.mapping.faults import Spot
-from runtime.mapping.paths import BadPath, Path, parse_path
+from runtime.mapping.options import fill_in
+from runtime.mapping.paths import HEADER, BadPath, Path, parse_path
 from runtime.mapping.tables import Read, Table, load_tables
 
 TEXT_CHARACTERS_MAX = 1_000_000
@@ -28,10 +29,24 @@ LEVELS_MAX = 6
 """Lists inside lists; keeps generated code within Python's limit of nested blocks (20)."""
 FORMATS = ("json", "csv", "ndjson-line")
 CONVERTER_NAMES = frozenset({*CONVERTERS, "instant"})
+HEADERS_MAX = 8
+"""Of those that a source keeps with each fact; each costs disk in every row."""
 _TOP = frozenset(
-    {"mapping", "version", "format", "zone", "key", "tables", "outputs", "ignore", "unmatched", "description"}
+    {
+        "mapping",
+        "version",
+        "format",
+        "zone",
+        "key",
+        "headers",
+        "tables",
+        "outputs",
+        "ignore",
+        "unmatched",
+        "description",
+    }
 )
-_OUTPUT = frozenset({"type", "when", "each", "where", "partition_key", "once", "fields", "description"})
+_OUTPUT = frozenset({"type", "messages", "when", "each", "where", "partition_key", "once", "fields", "description"})
 _SOURCES = ("path", "first", "join", "const", "jmespath")
 _FIELD = frozenset(
     {
@@ -85,6 +100,8 @@ class OutputRule(Struct, frozen=True, kw_only=True):
 
     spot: Spot
     type: CanonicalType
+    messages: frozenset[str]
+    """Kinds of message that it is for; empty: all."""
     when: str | None
     each: tuple[Path | Query, ...]
     where: str | None
@@ -97,6 +114,7 @@ class IgnoreRule(Struct, frozen=True, kw_only=True):
     """One `[[ignore]]`."""
 
     spot: Spot
+    messages: frozenset[str]
     when: str
     reason: str
 
@@ -110,6 +128,7 @@ class Document(Struct, frozen=True, kw_only=True):
     format: str
     zone: ZoneInfo | None
     key: tuple[Path, ...]
+    headers: tuple[str, ...]
     unmatched: str
     tables: dict[str, Table]
     files: dict[str, str]
@@ -117,7 +136,20 @@ class Document(Struct, frozen=True, kw_only=True):
     outputs: list[OutputRule]
 
 
-def read_document(text: str, file: str, read_text: Read) -> Document:
+class Frame(Struct, frozen=True, kw_only=True):
+    """What a pack gives to each of its mappings; a mapping on its own has none of it."""
+
+    headers: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
+    """Kinds of message that are given to this mapping."""
+    options: Mapping[str, str | None] = {}
+    """Values that stand for `${name}`; None: not set, so the rule that names it is left out."""
+
+
+NO_FRAME = Frame()
+
+
+def read_document(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME) -> Document:
     """Parse and check. `read_text(name)` gives the text of a table file. Raises `ConfigError`."""
     spot = Spot(file)
     if len(text) > TEXT_CHARACTERS_MAX:
@@ -128,6 +160,7 @@ def read_document(text: str, file: str, read_text: Read) -> Document:
         spot.fail(f"not valid TOML: {error}")
     except RecursionError:
         spot.fail("not valid TOML: nested too deeply")
+    tree = fill_in(tree, frame.options, spot)
     _known(tree, _TOP, spot)
     tables, files = load_tables(tree.get("tables", {}), spot.child("tables"), read_text)
     outputs = _list_of_tables(tree, "outputs", spot)
@@ -146,22 +179,44 @@ def read_document(text: str, file: str, read_text: Read) -> Document:
         version=str(version),
         format=_choice(tree, "format", spot, FORMATS, "json"),
         zone=_zone(tree, spot),
-        key=_paths(tree, "key", spot),
+        key=read_paths(tree, "key", spot),
+        headers=frame.headers + read_headers(tree, spot),
         unmatched=_choice(tree, "unmatched", spot, ("letter", "ignore"), "letter"),
         tables=tables,
         files=files,
-        ignores=[_ignore(entry, spot.child("ignore").item(at)) for at, entry in enumerate(ignores)],
-        outputs=[_output(entry, spot.child("outputs").item(at), tables) for at, entry in enumerate(outputs)],
+        ignores=[_ignore(entry, spot.child("ignore").item(at), frame) for at, entry in enumerate(ignores)],
+        outputs=[_output(entry, spot.child("outputs").item(at), tables, frame) for at, entry in enumerate(outputs)],
     )
 
 
-def _ignore(tree: dict[str, Any], spot: Spot) -> IgnoreRule:
-    _known(tree, frozenset({"when", "reason"}), spot)
-    when, reason = _text(tree, "when", spot, required=True), _text(tree, "reason", spot, required=True)
-    return IgnoreRule(spot=spot, when=str(when), reason=str(reason))
+def read_headers(tree: dict[str, Any], spot: Spot) -> tuple[str, ...]:
+    """`headers = [...]`: names in lower case. Raises `ConfigError`."""
+    given, here = tree.get("headers", []), spot.child("headers")
+    if not isinstance(given, list) or len(given) > HEADERS_MAX:
+        here.fail(f"expected a list of at most {HEADERS_MAX} names of headers")
+    return tuple(_path(HEADER + str(name), here.item(at)).header for at, name in enumerate(given))
 
 
-def _output(tree: dict[str, Any], spot: Spot, tables: dict[str, Table]) -> OutputRule:
+def _messages(tree: dict[str, Any], spot: Spot, frame: Frame) -> frozenset[str]:
+    given, here = tree.get("messages", []), spot.child("messages")
+    if "messages" in tree and not frame.messages:
+        here.fail("only a mapping of a pack tells messages apart by name; write when")
+    if not isinstance(given, list) or ("messages" in tree and not given):
+        here.fail("expected a list of messages of the pack")
+    for at, name in enumerate(given):
+        if name not in frame.messages:
+            here.item(at).fail(f'no message "{name}" is given to this mapping', given=name, choices=frame.messages)
+    return frozenset(given)
+
+
+def _ignore(tree: dict[str, Any], spot: Spot, frame: Frame) -> IgnoreRule:
+    _known(tree, frozenset({"messages", "when", "reason"}), spot)
+    when = _text(tree, "when", spot, required="messages" not in tree)
+    reason = _text(tree, "reason", spot, required=True)
+    return IgnoreRule(spot=spot, messages=_messages(tree, spot, frame), when=str(when or "true"), reason=str(reason))
+
+
+def _output(tree: dict[str, Any], spot: Spot, tables: dict[str, Table], frame: Frame) -> OutputRule:
     _known(tree, _OUTPUT, spot)
     name = _text(tree, "type", spot, required=True)
     kind = TYPES.get(str(name))
@@ -172,11 +227,12 @@ def _output(tree: dict[str, Any], spot: Spot, tables: dict[str, Table]) -> Outpu
     return OutputRule(
         spot=spot,
         type=kind,
+        messages=_messages(tree, spot, frame),
         when=_text(tree, "when", spot),
         each=_each(tree, spot),
         where=_text(tree, "where", spot),
-        partition_key=_paths(tree, "partition_key", spot),
-        once=_paths(tree, "once", spot) if "once" in tree else None,
+        partition_key=read_paths(tree, "partition_key", spot),
+        once=read_paths(tree, "once", spot) if "once" in tree else None,
         fields=_fields(tree.get("fields"), spot.child("fields"), tables),
     )
 
@@ -314,7 +370,8 @@ def _functions(node: Any) -> Iterator[str]:
             yield from _functions(child)
 
 
-def _paths(tree: dict[str, Any], name: str, spot: Spot) -> tuple[Path, ...]:
+def read_paths(tree: dict[str, Any], name: str, spot: Spot) -> tuple[Path, ...]:
+    """One path or a list of them. Raises `ConfigError`."""
     given, here = tree.get(name, []), spot.child(name)
     if isinstance(given, str):
         return (_path(given, here),)

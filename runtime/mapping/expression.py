@@ -1,6 +1,6 @@
 """`when` and `where`: a small language over paths, read with Python's own parser and written as Python source.
 
-Allowed: and, or, not, comparisons, in, texts, numbers, true, false, null, paths, and nine functions. Nothing else
+Allowed: and, or, not, comparisons, in, texts, numbers, true, false, null, paths, and ten functions. Nothing else
 can be said, so nothing else can happen. It never raises on a message: what is absent is null.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from runtime.mapping.code import Code, Scope
 from runtime.mapping.faults import Spot
-from runtime.mapping.paths import BadPath, Path, Segment, parse_path
+from runtime.mapping.paths import HEADER, BadPath, Path, Segment, parse_path
 from runtime.nearest import nearest
 
 CHARACTERS_MAX = 2000
@@ -30,6 +30,7 @@ FUNCTIONS = {
     "upper": ("upper", 1),
     "exists": ("", 1),
     "path": ("", 1),
+    "header": ("", 1),
     "first": ("first", -1),
 }
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
@@ -133,19 +134,20 @@ class _Writer:
             self.fail(node, f"{name} takes plain values")
         if count >= 0 and len(node.args) != count:
             self.fail(node, f"{name} takes {count} value{'s' if count > 1 else ''}, not {len(node.args)}")
-        if name == "path":
-            return self.by_text(node.args[0])
+        if name in ("path", "header"):
+            return self.by_text(node.args[0], name)
         inner = [self.write(part, depth) for part in node.args]
         if name == "exists":
             return f"({inner[0]} is not None)"
         return f"first(({', '.join(inner)},))" if name == "first" else f"{function}({', '.join(inner)})"
 
-    def by_text(self, node: ast.expr) -> str:
+    def by_text(self, node: ast.expr, name: str) -> str:
         value = _constant(node)
         if not isinstance(value, str):
-            self.fail(node, 'path takes a text: path("order-no")')
+            example = "order-no" if name == "path" else "x-topic"
+            self.fail(node, f'{name} takes a text: {name}("{example}")')
         try:
-            return self.found(parse_path(value))
+            return self.found(parse_path(value if name == "path" else HEADER + value))
         except BadPath as error:
             self.fail(node, f"no path: {error}")
 

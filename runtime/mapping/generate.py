@@ -1,12 +1,12 @@
-"""Turns checked rules into one Python function `translate(m, received_us)`, straight code without interpretation.
+"""Turns checked rules into one Python function `translate(m, received_us, h, kind)`, straight code without interpretation.
 
-The function gives `list[Event | Ignored]` or raises `Untranslatable` with the position. Outputs are numbered
+`h` are the kept headers, `kind` what a pack calls the message. Gives `list[Event | Ignored]` or raises `Untranslatable` with the position. Outputs are numbered
 `index * 10_000 + element`, so a number keeps its meaning while entries are only appended to the mapping.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from runtime.mapping import instants, values
 from runtime.mapping.code import Code, Scope, Site, Slot
 from runtime.mapping.document import Document, OutputRule
 from runtime.mapping.expression import write_condition
-from runtime.mapping.faults import Bad
+from runtime.mapping.faults import Bad, Spot
 from runtime.mapping.fields import FieldWriter
 from runtime.mapping.loops import write_loops
 from runtime.mapping.paths import Segment, pointer
@@ -26,8 +26,8 @@ from runtime.mapping.paths import Segment, pointer
 ELEMENTS_MAX = 10_000
 """Of one output: the number of the output and of the element share one integer."""
 
-Run = Callable[[Any, int], list[Event | Ignored]]
-Choose = Callable[[Any], list[int]]
+Run = Callable[[Any, int, Mapping[str, str], str], list[Event | Ignored]]
+Choose = Callable[[Any, Mapping[str, str], str], list[int]]
 
 _HELPERS = {
     name: getattr(values, name)
@@ -51,13 +51,13 @@ class Generated(Struct, frozen=True):
 
 def generate(document: Document) -> Generated:
     """Write and compile the function. Raises `ConfigError` for rules that do not fit the canonical types."""
-    code = Code()
+    code = Code(document.headers)
     code.site((), "the message", document.spot)
     message = Scope("m", "m0", (), (), None)
     code.line("m0 = m if m.__class__ is dict else WRONG")
     for rule in document.ignores:
         condition = write_condition(code, message, rule.when, rule.spot.child("when"))
-        code.line(f"if {condition}:")
+        code.line(f"if {_for_kinds(code, rule.messages)}{condition}:")
         code.line(f"    return [Ignored(reason={rule.reason!r})]")
     before = frozenset(code.reads)
     by_output: list[frozenset[tuple[Segment, ...]]] = []
@@ -76,30 +76,49 @@ def _chooser(document: Document) -> Choose:
 
     It translates nothing, so it answers for messages that cannot be translated too. Empty for those that are ignored.
     """
-    code = Code()
+    code = Code(document.headers)
     code.site((), "the message", document.spot)
     message = Scope("m", "m0", (), (), None)
     code.line("m0 = m if m.__class__ is dict else WRONG")
     for rule in document.ignores:
-        code.line(f"if {write_condition(code, message, rule.when, rule.spot.child('when'))}:")
+        holds = write_condition(code, message, rule.when, rule.spot.child("when"))
+        code.line(f"if {_for_kinds(code, rule.messages)}{holds}:")
         code.line("    return out")
     for index, output in enumerate(document.outputs):
-        code.line(f"if {write_condition(code, message, output.when or 'true', output.spot.child('when'))}:")
+        holds = write_condition(code, message, output.when or "true", output.spot.child("when"))
+        code.line(f"if {_for_kinds(code, output.messages)}{holds}:")
         code.line(f"    out.append({index})")
     code.line("return out")
-    run: Callable[[Any, int], Any] = _execute(code, document, _assemble(code))
-    return lambda message: run(message, 0)
+    run: Callable[[Any, int, Mapping[str, str], str], Any] = _execute(code, document, _assemble(code))
+    return lambda message, headers, kind: run(message, 0, headers, kind)
+
+
+def condition(text: str, headers: tuple[str, ...], spot: Spot) -> Callable[[Any, Mapping[str, str]], bool]:
+    """An expression as a function of a message and its headers that never raises. Raises `ConfigError`."""
+    code = Code(headers)
+    code.line("m0 = m if m.__class__ is dict else WRONG")
+    written = write_condition(code, Scope("m", "m0", (), (), None), text, spot)
+    body = [line[4:] for line in code.lines]
+    source = "\n".join(["def applies(m, h):", *body, f"    return bool({written})", ""])
+    namespace: dict[str, Any] = {**_HELPERS, **code.constants}
+    exec(compile(source, f"<{spot.key}>", "exec"), namespace)  # noqa: S102  as below
+    found: Callable[[Any, Mapping[str, str]], bool] = namespace["applies"]
+    return found
 
 
 def _write_output(code: Code, document: Document, message: Scope, output: OutputRule, index: int) -> None:
     when = output.when or "true"
     condition = write_condition(code, message, when, output.spot.child("when"))
-    with code.block(f"if {condition}:", message):
+    with code.block(f"if {_for_kinds(code, output.messages)}{condition}:", message):
         code.line("hit = True")
         if output.each:
             _write_elements(code, document, message, output, index)
         else:
             _write_event(code, document, message, output, str(index * ELEMENTS_MAX))
+
+
+def _for_kinds(code: Code, messages: frozenset[str]) -> str:
+    return f"kind in {code.constant(messages)} and " if messages else ""
 
 
 def _write_elements(code: Code, document: Document, message: Scope, output: OutputRule, index: int) -> None:
@@ -169,7 +188,7 @@ def _write_end(code: Code, document: Document) -> None:
 
 def _assemble(code: Code) -> str:
     slots = [f"i{number}" for number in range(code.slots)]
-    head = ["def translate(m, received_us):", "    at = n = 0", "    hit = False", "    out = []"]
+    head = ["def translate(m, received_us, h, kind):", "    at = n = 0", "    hit = False", "    out = []"]
     head += [f"    {' = '.join(slots)} = 0"] if slots else []
     indexes = "(" + "".join(f"{slot}, " for slot in slots) + ")"
     tail = ["    except CAUGHT as error:", f"        raise place(at, {indexes}, error) from None"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,25 +15,46 @@ from runtime.mapping.document import OutputRule
 from runtime.mapping.faults import Bad
 from runtime.mapping.paths import Path
 from runtime.mapping.values import bounded_key, item, join_key, key_text
+from runtime.ports import NO_HEADERS
 
 Tree = dict[str, Any]
 """Keys of one object; None stands for a value, a Tree for an object on the way."""
 
 
-def key_reader(paths: tuple[Path, ...]) -> Callable[[bytes, str], str | None]:
-    """A function of body and content type that never raises on foreign data; several values are joined by `|`."""
-    quick = _quick_decoder(paths)
+class Reader(Protocol):
+    """Never raises on foreign data."""
 
-    def read(body: bytes, content_type: str) -> str | None:
+    def __call__(self, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None: ...
+
+
+def key_reader(paths: tuple[Path, ...]) -> Reader:
+    """A function of body, content type and headers that never raises on foreign data; values are joined by `|`."""
+    if all(path.header for path in paths):
+        return _header_reader(paths)
+    quick = None if any(path.header for path in paths) else _quick_decoder(paths)
+
+    def read(body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
         try:
             if quick is None or "charset" in content_type or body[:3] == codecs.BOM_UTF8:
                 message = decode_json(body, content_type)
-                found = [_walk(message, path) for path in paths]
+                found = [headers.get(p.header) if p.header else walk(message, p) for p in paths]
             else:
                 found = quick(body)
             return bounded_key(key_text(found[0])) if len(found) == 1 else join_key(tuple(map(key_text, found)))
         except (Untranslatable, Bad, msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             return None
+
+    return read
+
+
+def _header_reader(paths: tuple[Path, ...]) -> Reader:
+    """A body of any kind will do: nothing of it is read."""
+
+    def read(body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
+        found = [headers.get(path.header) for path in paths]
+        if not all(found):
+            return None
+        return bounded_key(str(found[0])) if len(found) == 1 else join_key(tuple(found))
 
     return read
 
@@ -48,7 +69,8 @@ def plain_key(output: OutputRule) -> tuple[Path, ...]:
     return paths if outside else ()
 
 
-def _walk(value: Any, path: Path) -> Any:
+def walk(value: Any, path: Path) -> Any:
+    """What stands at a path of a decoded message, or None."""
     for part in path.segments:
         by_name = isinstance(part, str) and isinstance(value, dict)
         value = value.get(part) if by_name else item(value, part) if isinstance(part, int) else None

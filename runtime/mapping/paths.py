@@ -1,4 +1,4 @@
-"""Dotted paths into a message: `order.no`, `lines.0.sku`, `"odd.key".x`, `.`, `^.no` (outside), `root.no`.
+"""Dotted paths into a message: `order.no`, `lines.0.sku`, `"odd.key".x`, `.`, `^.no` (outside), `root.no`, `header:x-topic`.
 
 A path is parsed once, when the mapping is compiled; it never becomes source text other than as quoted constants.
 """
@@ -15,6 +15,10 @@ CHARACTERS_MAX = 500
 
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^".^]+)')
 _INDEX = re.compile(r"-?(?:0|[1-9][0-9]{0,5})\Z", re.ASCII)
+
+HEADER = "header:"
+NEVER_KEPT = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+_TOKEN = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
 
 Segment = str | int
 EACH = "[]"
@@ -34,6 +38,8 @@ class Path(Struct, frozen=True):
     segments: tuple[Segment, ...]
     up: int = 0
     root: bool = False
+    header: str = ""
+    """Lower case: not in the message at all, but a header that came with it."""
 
 
 def parse_path(text: str) -> Path:
@@ -42,6 +48,8 @@ def parse_path(text: str) -> Path:
         raise BadPath(f"a path has at most {CHARACTERS_MAX} characters", CHARACTERS_MAX)
     if text.strip() != text or not text:
         raise BadPath("a path is not empty and has no spaces around it", 1)
+    if text.startswith(HEADER):
+        return _parse_header(text)
     if text == ".":
         return Path(())
     up, at = 0, 0
@@ -54,6 +62,15 @@ def parse_path(text: str) -> Path:
     if up == 0 and segments[0] == "root" and not quoted_first:
         return Path(tuple(segments[1:]), root=True)
     return Path(tuple(segments), up=up)
+
+
+def _parse_header(text: str) -> Path:
+    name = text.removeprefix(HEADER).lower()
+    if not _TOKEN.fullmatch(name):
+        raise BadPath("expected the name of a header", len(HEADER) + 1)
+    if name in NEVER_KEPT:
+        raise BadPath(f"{name} proves who sends, so it is never kept", len(HEADER) + 1)
+    return Path((), header=name)
 
 
 def _parse_segments(text: str, at: int) -> tuple[list[Segment], bool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -21,6 +21,7 @@ from runtime.mapping.compiled import CompiledMapping
 from runtime.mapping.decode import decode_json
 from runtime.mapping.generate import ELEMENTS_MAX
 from runtime.mapping.paths import EACH, Segment, dotted, pointer
+from runtime.ports import NO_HEADERS
 
 LEAVES_MAX = 100_000
 """Of one sample; more would only make the list of unread fields useless."""
@@ -51,6 +52,12 @@ class Trial(Struct, frozen=True, kw_only=True):
     mapping: str
     """Name, version and digest, as a letter would carry it."""
     key: str | None
+    message: str = ""
+    """What a pack calls this message; empty for a mapping on its own."""
+    known_by: str = ""
+    """What a pack knew it by: type or shape."""
+    position: str = ""
+    """JSON pointer of the message, if a wrapper of the platform lies around it."""
     outputs: list[dict[str, Any]] = []
     """Each as plain JSON values: type, output, partition_key, once_key, data; or ignored with the reason."""
     unread: list[str] = []
@@ -60,21 +67,41 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 def try_mapping(
-    mapping: CompiledMapping, body: bytes, content_type: str = "application/json", *, received_us: int = 0
+    mapping: CompiledMapping,
+    body: bytes,
+    content_type: str = "application/json",
+    headers: Mapping[str, str] = NO_HEADERS,
+    *,
+    received_us: int = 0,
 ) -> Trial:
     """Translate one message and look at it closely. Never raises on a message. `received_us`: time of acceptance."""
-    key = mapping.key(body, content_type)
+    key = mapping.key(body, content_type, headers)
     warnings = ["the mapping's key is not in this message"] if mapping.has_key and key is None else []
     try:
         message = decode_json(body, content_type)
     except Untranslatable as error:
         problem = Problem(message=str(error), position=error.position, hint=error.hint)
         return Trial(mapping=mapping.version, key=key, errors=[problem], warnings=warnings)
+    trial = try_message(mapping, message, key, headers=headers, received_us=received_us)
+    return msgspec.structs.replace(trial, warnings=warnings + trial.warnings)
+
+
+def try_message(
+    mapping: CompiledMapping,
+    message: Any,
+    key: str | None,
+    *,
+    headers: Mapping[str, str],
+    kind: str = "",
+    received_us: int = 0,
+) -> Trial:
+    """Translate what is decoded already; `kind` is what a pack calls it."""
+    warnings: list[str] = []
     try:
-        results = mapping.run(message, received_us)
+        results = mapping.run(message, received_us, headers, kind)
     except Untranslatable as error:
         problem = Problem(
-            message=str(error), position=error.position, hint=error.hint, value=_shown(message, error.position)
+            message=str(error), position=error.position, hint=error.hint, value=shown(message, error.position)
         )
         unread = _unread(message, mapping, range(len(mapping.read_paths)))
         return Trial(mapping=mapping.version, key=key, errors=[problem], warnings=warnings, unread=unread)
@@ -212,7 +239,7 @@ def _scheme(annotation: Any) -> str | None:
     return None
 
 
-def _shown(message: Any, position: str) -> str | None:
+def shown(message: Any, position: str) -> str | None:
     """The value at a JSON pointer, as JSON text of at most 200 characters; None if there is none."""
     if position and not position.startswith("/"):
         return None

@@ -5,7 +5,7 @@ Compiled mappings need no guard: what is checked here they cannot do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from runtime.canonical.registry import NAMES
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import Untranslatable
-from runtime.ports import Translator
+from runtime.ports import NO_HEADERS, Translator
 
 OUTPUTS_MAX = 10_000
 """Outputs of one message: they are written in one transaction."""
@@ -26,16 +26,18 @@ class Guarded:
     def __init__(self, translator: Translator) -> None:
         self._translator = translator
         self.has_key: bool = getattr(translator, "has_key", True)
+        self.headers = tuple(getattr(translator, "headers", ()))
 
     @property
     def version(self) -> str:
         """See `runtime.ports.Translator`."""
         return str(self._translator.version)
 
-    def key(self, body: bytes, content_type: str) -> str | None:
+    def key(self, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
         """See `runtime.ports.Translator`; a translator that fails here has no key for the message."""
         try:
-            return _text(self._translator.key(body, content_type))
+            key = self._translator.key
+            return _text(key(body, content_type, headers) if headers else key(body, content_type))
         except Exception:  # noqa: BLE001 - foreign code; the message itself is accepted all the same
             return None
 

@@ -20,7 +20,7 @@ from runtime.salvage.proofs import Row
 from runtime.salvage.report import FactReport, LostFacts
 
 _INTAKE = (
-    "epoch, source, key_hash, key, sha256, content_type, received_us, committed_us, correlation, traceparent, proof"
+    "epoch, source, key_hash, key, sha256, content_type, received_us, committed_us, correlation, traceparent, headers, proof"
 )
 SEQ_MAX = 2**40
 UNDECIDED = Untranslatable(
@@ -93,11 +93,11 @@ class SavedFacts:
             if not self._keep(fact, body, spoilt=fact.seq in bodies or fact.seq in unreadable):
                 continue
             source = self._names.id(self._connection, "source", fact.source)
-            facts.append((fact.seq, fact.epoch, source, row[3], *fact[3:], row[11]))
+            facts.append((fact.seq, fact.epoch, source, row[3], *fact[3:], row[12]))
             if body is not None and not self._is_settled(fact):
                 kept.append((fact.seq, intake.NOT_ENCRYPTED, body))
             self._gap(fact.seq, fact)
-        rows.insert(self._connection, intake.FACT_COLUMNS, 12, facts)
+        rows.insert(self._connection, intake.FACT_COLUMNS, 13, facts)
         rows.insert(self._connection, intake.BODY_COLUMNS, 3, kept)
 
     def _keep(self, fact: Fact, body: bytes | None, *, spoilt: bool) -> bool:

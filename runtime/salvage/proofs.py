@@ -29,12 +29,12 @@ PROOF_BYTES = 8
 
 
 def fact(row: Row, sources: dict[int, str]) -> Fact | None:
-    """A row of `intake` (seq, epoch, source, key_hash, key, …, traceparent, proof), if it is what was written."""
-    seq, epoch, source, hashed, key, digest, content_type, received, committed, correlation, traceparent, proven = row
+    """A row of `intake` (seq, epoch, source, key_hash, key, …, traceparent, headers, proof), if it is what was written."""
+    seq, epoch, source, hashed, key, digest, content_type, received, committed, correlation, *rest, proven = row
     name = sources.get(source) if isinstance(source, int) else None
     if name is None or not isinstance(digest, bytes) or not isinstance(correlation, bytes):
         return None
-    found = Fact(seq, epoch, name, key, digest, content_type, received, committed, correlation, traceparent)
+    found = Fact(seq, epoch, name, key, digest, content_type, received, committed, correlation, *rest)
     if not isinstance(proven, bytes) or len(proven) != PROOF_BYTES or proof(found) != proven:
         return None
     if hashed != (None if key is None else key_hash(name, key)):

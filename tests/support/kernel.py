@@ -61,6 +61,7 @@ class StockTranslator:
     """
 
     version = "stock 1"
+    headers = ()
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()

@@ -16,6 +16,7 @@ ACTIONS = [
     *(("topology", action) for action in ("show", "apply")),
     *(("journal", action) for action in ("verify", "stats", "export")),
     ("map", "test"),
+    *(("packs", action) for action in ("list", "show")),
 ]
 
 

@@ -42,6 +42,7 @@ class ById:
     """Takes the key from the first bytes of a body that starts with `id:`."""
 
     version = "test"
+    headers = ()
 
     def key(self, body: bytes, content_type: str) -> str | None:
         return body[3:8].decode() if body.startswith(b"id:") else None
@@ -112,11 +113,14 @@ async def running(
     ready: Callable[[], list[str]] = list,
     dedupe: Any = "key",
     metrics: bytes = b"entrepot_up 1\n",
+    translator: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     intake = HeldIntake()
     sites: list[Site] = []
-    open_source = GatewaySource(source=Open(), intake=intake, translator=ById(), limits=limits, dedupe=dedupe)
+    open_source = GatewaySource(
+        source=Open(), intake=intake, translator=translator or ById(), limits=limits, dedupe=dedupe
+    )
     sources = {"wms": GatewaySource(source=Signed(), intake=intake), "open": open_source}
     gateway = Gateway(
         GatewaySettings(listen="127.0.0.1:0", **settings),

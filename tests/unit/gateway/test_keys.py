@@ -16,6 +16,7 @@ from runtime.gateway.problems import Rejection
 
 class Keyed:
     version = "test"
+    headers = ()
 
     def __init__(self, key: str | None) -> None:
         self._key = key

@@ -47,6 +47,23 @@ def test_the_exact_bytes_and_what_was_said_about_them_are_kept(bench: Bench) -> 
     assert (kept.source, kept.intake_seq, kept.epoch, len(kept.correlation_id)) == ("wms", 1, 1, 32)
 
 
+def test_the_headers_of_a_message_are_part_of_the_fact_after_any_restart(bench: Bench) -> None:
+    bench.accept(Message(body=b"{}", headers={"x-topic": "orders/créate", "x-at": "3"}), Message(body=b"{}"))
+    bench.restart()
+    facts = intake.facts_after(bench.connection, bench.journal.names, 0, 9)
+    assert [fact.headers for fact in facts] == [{"x-topic": "orders/créate", "x-at": "3"}, {}]
+    stored = bench.connection.execute("SELECT headers FROM intake ORDER BY seq").fetchall()
+    assert stored == [('{"x-at":"3","x-topic":"orders/créate"}',), (None,)]
+
+
+def test_headers_that_are_no_text_or_too_many_never_fail_the_commit_of_others(bench: Bench) -> None:
+    bench.accept(
+        Message(body=b"1", headers={"x": "\ud800"}), Message(body=b"2", headers={"x": "y" * intake.HEADERS_BYTES_MAX})
+    )
+    facts = intake.facts_after(bench.connection, bench.journal.names, 0, 9)
+    assert [(fact.body, fact.headers) for fact in facts] == [(b"1", {}), (b"2", {})]
+
+
 def test_the_same_key_with_the_same_body_gets_the_same_receipt_after_any_restart(bench: Bench) -> None:
     (first,) = bench.accept(message(key="k"))
     bench.restart()

@@ -26,7 +26,7 @@ from tests.support.kernel import Bench, configure, drive, message
 PAGE = 8_192
 FACTS = 400
 _FACTS = """SELECT i.seq, i.epoch, n.name, i.key_hash, i.key, i.sha256, i.content_type, i.received_us, i.committed_us,
-i.correlation, i.traceparent FROM intake i JOIN names n ON n.id = i.source"""
+i.correlation, i.traceparent, i.headers FROM intake i JOIN names n ON n.id = i.source"""
 _SEALED = "SELECT l.name, o.id & 0xFFFFFFFFFF, o.kind, o.epoch, o.chain, o.subject, o.headers, o.data FROM outbox o JOIN lanes l ON l.id = o.id >> 40"
 
 
