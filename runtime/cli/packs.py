@@ -85,7 +85,7 @@ def describe(pack: CompiledPack) -> dict[str, Any]:
         "tell": manifest.platform.tell,
         "options": {name: msgspec.to_builtins(option) for name, option in manifest.options.items()},
         "messages": [
-            {"name": m.name, "events": list(pack.types_of(m)), "ignored": m.ignore, "says": m.says}
+            {"name": m.name, "events": list(pack.types_of(m)), "ignored": m.ignore, "letter": m.letter, "says": m.says}
             for m in manifest.messages
         ],
         "quirks": manifest.platform.quirks,
@@ -118,5 +118,7 @@ def _show(found: dict[str, Any]) -> None:
             screen.say(f"  {name:<16} {option['says']}{default}")
     screen.say("messages:")
     for message in found["messages"]:
-        becomes = f"ignored: {message['ignored']}" if message["ignored"] else ", ".join(message["events"])
+        becomes = ", ".join(message["events"])
+        if not becomes:
+            becomes = f"ignored: {message['ignored']}" if message["ignored"] else f"a letter: {message['letter']}"
         screen.say(f"  {message['name']:<{WIDTH}} {becomes}")

@@ -91,6 +91,12 @@ def money_implied2(value: Any) -> Decimal | None:
     return _bounded(Decimal(to_integer(value)).scaleb(-2))
 
 
+def absolute(value: Any) -> Decimal | None:
+    """An amount without its sign, for senders that write what is given back as less than nothing."""
+    number = to_decimal(value)
+    return None if number is None else abs(number)
+
+
 def to_integer(value: Any) -> int:
     """A whole number, also as text or as `3.0`; within 64 bits."""
     if isinstance(value, str):
@@ -210,10 +216,12 @@ CONVERTERS: dict[str, Callable[[object], object]] = {
     "decimal": to_decimal,
     "decimal_comma": decimal_comma,
     "money_implied2": money_implied2,
+    "absolute": absolute,
     "integer": to_integer,
     "float": to_float,
     "boolean": to_boolean,
     "date": instants.read_date,
+    "utc": instants.read_utc,
     "epoch_s": instants.epoch_seconds,
     "epoch_ms": instants.epoch_milliseconds,
     "dotnet_date": instants.dotnet_date,

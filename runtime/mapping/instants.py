@@ -59,6 +59,11 @@ def read_instant(value: Any, zone: tzinfo | None) -> datetime | None:
     return read_timed(value, zone)[0]
 
 
+def read_utc(value: Any) -> datetime | None:
+    """A time that the sender documents as UTC, with or without saying so in each value. Raises `Bad`."""
+    return read_timed(value, UTC)[0]
+
+
 @cache
 def _suffix(offset: timedelta | None) -> str:
     """`+01:00`. The cache is bounded by the offsets of the zones in use, some of them to the second before 1900."""

@@ -24,8 +24,8 @@ IMPLICIT = {"decimal": "decimal", "date": "date", "float": "float"}
 """Kinds that JSON does not have: these converters apply when the mapping names none."""
 EXPECTED = {"text": ("str", "text"), "integer": ("int", "a whole number"), "boolean": ("bool", "true or false")}
 FROM_CONVERTER = {
-    "decimal": Decimal, "decimal_comma": Decimal, "money_implied2": Decimal, "integer": int, "float": float,
-    "boolean": bool, "date": date, "instant": datetime, "epoch_s": datetime, "epoch_ms": datetime,
+    "decimal": Decimal, "decimal_comma": Decimal, "money_implied2": Decimal, "absolute": Decimal, "integer": int,
+    "float": float, "boolean": bool, "date": date, "instant": datetime, "utc": datetime, "epoch_s": datetime, "epoch_ms": datetime,
     "dotnet_date": datetime,
 }  # fmt: skip
 """What a converter gives; all others give text."""

@@ -44,12 +44,15 @@ class PackOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class PackMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[messages]]`: one kind of message. Either a mapping translates it, or it is ignored for a reason."""
+    """`[[messages]]`: one kind of message. A mapping translates it, or it is ignored, or a person must see it."""
 
     name: str
     """As the platform calls it, and as the type field or header says it."""
     mapping: str = ""
     ignore: str = ""
+    """Why it says nothing that anybody waits for."""
+    letter: str = ""
+    """Why it cannot be translated and still must not pass unseen."""
     also: list[str] = []
     """Other spellings of the type."""
     shape: str = ""
@@ -120,8 +123,8 @@ def read_manifest(text: str, file: str, options: Mapping[str, str]) -> PackRules
 def _names(manifest: Manifest, spot: Spot) -> dict[str, str]:
     names: dict[str, str] = {}
     for at, message in enumerate(manifest.messages):
-        if bool(message.mapping) == bool(message.ignore):
-            spot.item(at).fail('a message has either mapping = "…" or ignore = "the reason"')
+        if [bool(message.mapping), bool(message.ignore), bool(message.letter)].count(True) != 1:
+            spot.item(at).fail('a message has one of mapping = "…", ignore = "the reason" and letter = "the reason"')
         for spelling in (message.name, *message.also):
             if names.setdefault(spelling.casefold(), message.name) != message.name:
                 spot.item(at).fail(f'"{spelling}" stands for two messages')

@@ -12,7 +12,7 @@ from typing import Any
 from runtime.mapping.faults import Spot
 
 _OPTION = re.compile(r"\$\{([a-z_]{1,40})\}")
-_SOURCES = frozenset({"path", "first", "join", "each", "table"})
+_SOURCES = frozenset({"path", "first", "join", "const", "each", "table"})
 """Without these a rule has nothing to say."""
 _UNSET = object()
 

@@ -115,6 +115,8 @@ class CompiledPack:
     def run(self, found: Found, received_us: int, headers: Mapping[str, str]) -> list[Event | Ignored]:
         """Translate one message that was found. Raises `Untranslatable`; positions are those of the whole fact."""
         message = found.message
+        if message.letter:
+            raise Untranslatable(f"{message.name}: {message.letter}", position=found.position)
         if message.ignore:
             return [Ignored(reason=message.ignore)]
         try:
@@ -141,26 +143,29 @@ class CompiledPack:
     def find(self, fact: Any, headers: Mapping[str, str]) -> list[Found]:
         """The messages in a fact: itself, or what a wrapper of the platform holds. Raises `Untranslatable`."""
         wrapped = self._wrapped(fact)
-        if wrapped is None or len(fact) > 1:
+        if wrapped is None or (wrapped[0] and len(fact) > 1):
             known = self._known(fact, headers)
             if known is not None:
                 return [Found(known[0], fact, known[1])]
         if wrapped is None:
             raise self._strange(fact, headers, "")
-        name, content = wrapped
+        place, content = wrapped
         if not isinstance(content, list):
-            return [self._inside(content, headers, pointer((name,)), 0)]
+            return [self._inside(content, headers, pointer(place), 0)]
         if len(content) > LIST_MAX:
-            raise Untranslatable(f"the list has more than {LIST_MAX} messages", position=pointer((name,)))
+            raise Untranslatable(f"the list has more than {LIST_MAX} messages", position=pointer(place))
         return [
-            self._inside(part, headers, pointer((name, at)), (at + 1) * LIST_STEP) for at, part in enumerate(content)
+            self._inside(part, headers, pointer((*place, at)), (at + 1) * LIST_STEP) for at, part in enumerate(content)
         ]
 
-    def _wrapped(self, fact: Any) -> tuple[str, Any] | None:
+    def _wrapped(self, fact: Any) -> tuple[tuple[str, ...], Any] | None:
+        """Where the messages lie, and what lies there; None for a message without a wrapper."""
+        if isinstance(fact, list):
+            return (), fact
         if isinstance(fact, dict):
             for name in self.manifest.unwrap:
                 if isinstance(fact.get(name), dict | list):
-                    return name, fact[name]
+                    return (name,), fact[name]
         return None
 
     def _inside(self, content: Any, headers: Mapping[str, str], position: str, step: int) -> Found:

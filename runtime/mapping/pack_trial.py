@@ -44,6 +44,9 @@ def _try_found(
     if message.ignore:
         outputs: list[dict[str, Any]] = [{"ignored": message.ignore, "output": found.step}]
         return msgspec.structs.replace(bare, outputs=outputs)
+    if message.letter:
+        problem = Problem(message=f"{message.name}: {message.letter}", position=found.position)
+        return msgspec.structs.replace(bare, errors=[problem])
     trial = try_message(
         pack.mappings[message.mapping], found.content, key, headers=headers, kind=message.name, received_us=received_us
     )

@@ -61,7 +61,8 @@ def test_an_empty_list_says_nothing() -> None:
         ({}, {"x-topic": "stock/eaten"}, "header:x-topic", "no message of this type"),
         ({"kind": "EATEN"}, {}, "/kind", "no message of this type"),
         ({"colour": "red"}, {}, "", "no known message of Probe"),
-        ([1, 2], {}, "", "no known message of Probe"),
+        ([COUNTED, 2], {}, "/1", "no known message of Probe"),
+        (17, {}, "", "no known message of Probe"),
         ({"items": [COUNTED, {}]}, {}, "/items/1", "no known message of Probe"),
         ({"items": [COUNTED] * 1001}, {}, "/items", "more than 1000 messages"),
         ({"items": [COUNTED, {**MOVED, "moved": "x"}]}, {}, "/items/1/moved", "not a number"),
@@ -124,7 +125,7 @@ def test_the_digest_of_a_pack_covers_its_options_and_every_file() -> None:
     ("was", "becomes", "says"),
     [
         ('"stock.toml"\nshape = "exists(counted)"', '"stok.toml"', r"messages\[0\].mapping: cannot read stok.toml"),
-        ('ignore = "a cart is no order"', "", r"messages\[2\]: a message has either mapping"),
+        ('ignore = "a cart is no order"', "", r"messages\[2\]: a message has one of mapping"),
         ('"exists(moved)"', '"moved +"', r"messages\[1\].shape: not an expression"),
         ('"exists(moved)"', "\"header('x-shop') == 'a'\"", r"messages\[1\].shape: the header is not among headers"),
         ('"STOCK_COUNTED"', '"cart/changed"', r'messages\[2\]: "cart/changed" stands for two messages'),
