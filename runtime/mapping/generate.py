@@ -21,7 +21,7 @@ from runtime.mapping.expression import write_condition
 from runtime.mapping.faults import Bad, Spot
 from runtime.mapping.fields import FieldWriter
 from runtime.mapping.loops import write_loops
-from runtime.mapping.paths import Segment, pointer
+from runtime.mapping.paths import HEADER, Segment, pointer
 
 ELEMENTS_MAX = 10_000
 """Of one output: the number of the output and of the element share one integer."""
@@ -218,12 +218,14 @@ def _execute(code: Code, document: Document, source: str) -> Run:
 def _placer(document: Document, sites: list[Site]) -> Callable[[int, tuple[int, ...], Exception], Untranslatable]:
     """Makes the error of one value: which field, which rule, and where in the message."""
     title = f"{document.name} {document.version}"
+    headers = {HEADER + name for name in document.headers}
 
     def place(at: int, indexes: tuple[int, ...], error: Exception) -> Untranslatable:
         site = sites[at]
         position = tuple(indexes[part.number] if isinstance(part, Slot) else part for part in site.position)
         problem = str(error) if isinstance(error, Bad) else f"cannot be used ({type(error).__name__})"
         rule = f", {site.key}" if site.key else ""
-        return Untranslatable(f"{site.label}: {problem} (mapping {title}{rule})", position=pointer(position))
+        text = str(position[0]) if position and position[0] in headers else pointer(position)
+        return Untranslatable(f"{site.label}: {problem} (mapping {title}{rule})", position=text)
 
     return place

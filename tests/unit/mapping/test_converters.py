@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +34,11 @@ from runtime.mapping.faults import Bad
         ("decimal_comma", 12, Decimal(12)),
         ("money_implied2", "12345", Decimal("123.45")),
         ("money_implied2", 5, Decimal("0.05")),
+        ("absolute", "-12.50", Decimal("12.50")),
+        ("absolute", 3, Decimal(3)),
+        ("absolute", " ", None),
+        ("utc", "2026-03-02T09:15:00", datetime(2026, 3, 2, 9, 15, tzinfo=UTC)),
+        ("utc", "2026-03-02T09:15:00+01:00", datetime(2026, 3, 2, 8, 15, tzinfo=UTC)),
         ("integer", "42", 42),
         ("integer", Decimal("3.0"), 3),
         ("float", "53.5", 53.5),
