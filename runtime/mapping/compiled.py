@@ -85,9 +85,7 @@ class CompiledMapping:
         except (Untranslatable, RecursionError):
             return None
         readers = [self._partition_keys[index] for index in chosen]
-        found = {
-            read(envelope.body, envelope.content_type, envelope.headers) if read else None for read in readers
-        }
+        found = {read(envelope.body, envelope.content_type, envelope.headers) if read else None for read in readers}
         return found.pop() if len(found) == 1 else None
 
     def run(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime import packs
 from runtime.config.assemble import load_configuration
 from runtime.errors import ConfigError
-from tests.support.example import copy_example, entrepot
+from tests.support.example import change, copy_example, entrepot
 
 LINE = '[sources.shop]\nadapter = "webhook"\nlane = "realtime"\nauth = { scheme = "none" }\n'
 
@@ -71,3 +72,13 @@ def test_a_trial_with_wrong_words_is_one_sentence(
 ) -> None:
     said = entrepot(capsys, "map", "test", *words)
     assert (said.code, says in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", [name for name in packs.names() if packs.load(name).manifest.platform.scheme])
+def test_a_source_is_configured_with_the_pack_and_the_signature_scheme_that_it_names(name: str, tmp_path: Path) -> None:
+    scheme = packs.load(name).manifest.platform.scheme
+    auth = f'auth = {{ scheme = "{scheme}", secrets = ["secret://shop-new", "secret://shop-old"] }}\n'
+    path = configured(tmp_path, f'pack = "{name}"\n')
+    change(path, 'auth = { scheme = "none" }\npack', auth + "pack")
+    source = load_configuration(path).sources["shop"]
+    assert source.rules.translator.headers == packs.load(name).headers
