@@ -148,6 +148,12 @@ def strip(value: Any) -> str | None:
     return to_text(value).strip() or None
 
 
+def unless_zero(value: Any) -> str | None:
+    """Text; zero means no value, as in the number of a customer who is a guest."""
+    text = to_text(value).strip()
+    return None if not text.strip("0") else text
+
+
 def upper(value: Any) -> str:
     """In capitals."""
     return to_text(value).upper()
@@ -210,6 +216,7 @@ def unit(value: Any) -> str:
 CONVERTERS: dict[str, Callable[[object], object]] = {
     "string": to_text,
     "strip": strip,
+    "unless_zero": unless_zero,
     "upper": upper,
     "lower": lower,
     "strip_zeros": strip_zeros,

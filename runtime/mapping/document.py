@@ -46,7 +46,9 @@ _TOP = frozenset(
         "description",
     }
 )
-_OUTPUT = frozenset({"type", "messages", "when", "each", "where", "partition_key", "once", "fields", "description"})
+_OUTPUT = frozenset(
+    {"type", "messages", "when", "each", "where", "only_first", "partition_key", "once", "fields", "description"}
+)
 _SOURCES = ("path", "first", "join", "const", "jmespath")
 _FIELD = frozenset(
     {
@@ -105,6 +107,8 @@ class OutputRule(Struct, frozen=True, kw_only=True):
     when: str | None
     each: tuple[Path | Query, ...]
     where: str | None
+    only_first: bool
+    """One event, for the first element that passes `where`: "if any of them …"."""
     partition_key: tuple[Path, ...]
     once: tuple[Path, ...] | None
     fields: dict[str, FieldRule]
@@ -231,10 +235,18 @@ def _output(tree: dict[str, Any], spot: Spot, tables: dict[str, Table], frame: F
         when=_text(tree, "when", spot),
         each=_each(tree, spot),
         where=_text(tree, "where", spot),
+        only_first=_only_first(tree, spot),
         partition_key=read_paths(tree, "partition_key", spot),
         once=read_paths(tree, "once", spot) if "once" in tree else None,
         fields=_fields(tree.get("fields"), spot.child("fields"), tables),
     )
+
+
+def _only_first(tree: dict[str, Any], spot: Spot) -> bool:
+    given = tree.get("only_first", False)
+    if not isinstance(given, bool) or (given and not isinstance(tree.get("each"), str | dict)):
+        spot.child("only_first").fail("expected true, beside an each over one list")
+    return given
 
 
 def _fields(tree: Any, spot: Spot, tables: dict[str, Table]) -> dict[str, FieldRule]:

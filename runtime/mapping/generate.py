@@ -136,7 +136,11 @@ def _write_elements(code: Code, document: Document, message: Scope, output: Outp
             kept = write_condition(code, scope, output.where, output.spot.child("where"))
             code.line(f"if not {kept}:")
             code.line("    continue")
-        _write_event(code, document, scope, output, f"{index * ELEMENTS_MAX} + n")
+        if output.only_first:
+            _write_event(code, document, scope, output, str(index * ELEMENTS_MAX))
+            code.line("break")
+        else:
+            _write_event(code, document, scope, output, f"{index * ELEMENTS_MAX} + n")
 
     write_loops(code, message, output.each, spot, output.type.name, body)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runtime.envelope import Event, Ignored
-from runtime.errors import Untranslatable
+from runtime.errors import ConfigError, Untranslatable
 from tests.support.mappings import STOCK, compiled, envelope, only, plain, snapshot, translate
 
 
@@ -377,3 +377,20 @@ def test_names_in_a_mapping_never_become_code() -> None:
     mapping = snapshot(f"lot = '\"{evil}\"'\nbin = {{ const = '''{evil}''' }}")
     assert only(mapping, STOCK | {'x"]; raise SystemExit #': "kept"})["lot"] == "kept"
     assert only(mapping, STOCK)["bin"] == evil
+
+
+def test_only_first_tells_one_event_for_the_first_element_that_passes() -> None:
+    mapping = snapshot(output='each = "rows"\nwhere = "qty > 0"\nonly_first = true')
+    rows = [{**STOCK, "sku": sku, "qty": qty} for sku, qty in (("A", 0), ("B", 2), ("C", 3))]
+    (event,) = translate(mapping, {"rows": rows})
+    assert isinstance(event, Event)
+    assert (event.data.sku, event.output) == ("B", 0)
+    assert not any(isinstance(result, Event) for result in translate(mapping, {"rows": rows[:1]}))
+
+
+@pytest.mark.parametrize(
+    "output", ["only_first = true", 'each = ["a", "b"]\nonly_first = true', 'each = "a"\nonly_first = 1']
+)
+def test_only_first_stands_beside_one_list_or_is_refused(output: str) -> None:
+    with pytest.raises(ConfigError, match="only_first: expected true, beside an each over one list"):
+        snapshot(output=output)
