@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--config|--credentials|--format|--from|--hub|--keep|--lane|--limit|--minutes|--out|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--verify) ((at++)) ;;
+            --after|--answers|--config|--credentials|--format|--from|--header|--hub|--keep|--lane|--limit|--minutes|--option|--out|--pack|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -32,6 +32,9 @@ _entrepot() {
         " verify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " verify:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " schema:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " map test:--pack") return ;;
+        " map test:--header") return ;;
+        " map test:--option") return ;;
         " doctor:--bundle") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " certify:--minutes") return ;;
         " certify:--out") return ;;
@@ -42,7 +45,7 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload status letters replay topology adopt verify schema map doctor certify journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload status letters replay topology adopt verify schema map packs doctor certify journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
@@ -63,7 +66,10 @@ _entrepot() {
         " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
         " schema") follow='' options='--config --help --json --out' files= ;;
         " map") follow='test' options='--config --help --json' files= ;;
-        " map test") follow='' options='--config --help --json' files=yes ;;
+        " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
+        " packs") follow='list show' options='--config --help --json' files= ;;
+        " packs list") follow='' options='--config --help --json' files= ;;
+        " packs show") follow='' options='--config --help --json' files= ;;
         " doctor") follow='' options='--bundle --config --help --json' files= ;;
         " certify") follow='' options='--config --help --json --minutes --out --public-key --verify' files= ;;
         " journal") follow='verify stats export backup repair restore' options='--config --help --json' files= ;;
