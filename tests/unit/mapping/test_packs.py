@@ -60,6 +60,7 @@ def test_an_empty_list_says_nothing() -> None:
     [
         ({}, {"x-topic": "stock/eaten"}, "header:x-topic", "no message of this type"),
         ({"kind": "EATEN"}, {}, "/kind", "no message of this type"),
+        ({**COUNTED, "kind": "EATEN"}, {}, "/kind", "no message of this type"),
         ({"colour": "red"}, {}, "", "no known message of Probe"),
         ([COUNTED, 2], {}, "/1", "no known message of Probe"),
         (17, {}, "", "no known message of Probe"),
