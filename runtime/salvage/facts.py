@@ -19,9 +19,7 @@ from runtime.salvage import proofs
 from runtime.salvage.proofs import Row
 from runtime.salvage.report import FactReport, LostFacts
 
-_INTAKE = (
-    "epoch, source, key_hash, key, sha256, content_type, received_us, committed_us, correlation, traceparent, headers, proof"
-)
+_INTAKE = "epoch, source, key_hash, key, sha256, content_type, received_us, committed_us, correlation, traceparent, headers, proof"
 SEQ_MAX = 2**40
 UNDECIDED = Untranslatable(
     "the journal was damaged and no longer knows whether the hub has this message",

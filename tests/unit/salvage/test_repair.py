@@ -66,7 +66,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
         body = message("refused" if n % 37 == 5 else "Ab"[n % 2] + str(n % 7), n, remarks=rest, **more)
         if n % 37 == 6:
             body = Message(body=b"rubbish")
-        bench.accept(msgspec.structs.replace(body, key=f"k{n}" if n % 3 else None))
+        headers = {"x-topic": f"t{n}"} if n % 5 else {}
+        bench.accept(msgspec.structs.replace(body, key=f"k{n}" if n % 3 else None, headers=headers))
         if n % 20 == 19:
             bench.translate()
             if n < 300:
