@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +21,7 @@ from runtime.envelope import Envelope, Event, Message
 from runtime.errors import Untranslatable
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
+from runtime.ports import NO_HEADERS
 from runtime.vault import Vault
 
 SOURCE, LANE = "trial", "trial"
@@ -38,8 +39,9 @@ class _Translator:
     """`{"number": n}` → one stock.snapshot."""
 
     version = "trial 1"
+    headers = ()
 
-    def key(self, body: bytes, content_type: str) -> str | None:
+    def key(self, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
         return None
 
     def partition_key(self, envelope: Envelope) -> str | None:

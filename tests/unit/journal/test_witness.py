@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from runtime.journal import inspect
 from tests.support.kernel import Bench, StockTranslator, configure, drive, message
 
 LIES = {
     "UPDATE intake SET received_us = received_us + 1 WHERE seq = 3": "message 3 is not what was accepted",
+    """UPDATE intake SET headers = '{"x-topic":"b"}' WHERE seq = 3""": "message 3 is not what was accepted",
     "UPDATE intake SET source = 99 WHERE seq = 3": "message 3 is of a source that the journal does not name",
     "UPDATE intake SET key_hash = 7 WHERE seq = 3": "message 3 has a key that does not fit its index",
     "UPDATE bodies SET body = x'00' WHERE seq = 4": "message 4 has a body that is not the one",
@@ -35,7 +37,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     translator.refuses.add("odd")
     bench = Bench(configure(tmp_path, translator), durable=False)
     for n in range(1, 9):
-        bench.accept(message("odd" if n == 5 else "Ab"[n % 2], n, key=f"k{n}"))
+        said = message("odd" if n == 5 else "Ab"[n % 2], n, key=f"k{n}")
+        bench.accept(replace(said, headers={"x-topic": "a"} if n == 3 else {}))
     bench.translate()
     bench.ship("realtime")
     for n in range(9, 11):
