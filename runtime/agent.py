@@ -77,14 +77,14 @@ class Agent:
         self._stopping = stop or self._stopping
         with capture_libraries(self.log):
             lock = partial(JournalLock, tell=lambda reason: self.log.info("waiting for the journal", reason=reason))
-            async with open_kernel(
-                self._first, alert=self.watchpost, observe=self.counters.commit, lock=lock, progress=Patience()
-            ) as kernel:
-                try:
+            try:  # around the kernel: its writer may be the first to fail, and ends the rest by cancelling it
+                async with open_kernel(
+                    self._first, alert=self.watchpost, observe=self.counters.commit, lock=lock, progress=Patience()
+                ) as kernel:
                     await self._work(kernel, ready)
-                except* StorageFailed as group:
-                    self.log.critical("the journal failed; the agent ends", error=group.exceptions[0])
-                    raise
+            except* StorageFailed as group:
+                self.log.critical("the journal failed; the agent ends", error=group.exceptions[0])
+                raise
 
     async def _work(self, kernel: Kernel, ready: Ready | None) -> None:
         configuration = self._first

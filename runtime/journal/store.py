@@ -5,6 +5,7 @@ Nothing else opens the file: SQLite's own lock is dropped when a process opens a
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ class Store:
         self.path = path
         self._connection: aiosqlite.Connection | None = None
         self._lock = lock or JournalLock(path)
+        self._files: dict[Path, tuple[int, int]] = {}
 
     async def open(self) -> None:
         """Take the lock, open the file, apply the settings. Raises `Refused`, `StorageFailed`."""
@@ -81,23 +83,51 @@ class Store:
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run on the journal's thread. aiosqlite has no public call for a whole function: see decision 0002.
 
-        Raises `StorageFull`, `StorageFailed`, and what `function` raises.
+        Raises `StorageFull`, `StorageFailed` (also when the file is no longer the one that was opened: SQLite would go
+        on writing to what nobody finds again), and what `function` raises.
         """
         if self._connection is None:
             raise StorageFailed("the journal is closed")
         connection = self._connection
+
+        def on_its_thread() -> T:
+            answer = function(connection._conn)  # noqa: SLF001
+            self._see_files()
+            return answer
+
         try:
-            answer: T = await connection._execute(lambda: function(connection._conn))  # type: ignore[no-untyped-call]  # noqa: SLF001
+            answer: T = await connection._execute(on_its_thread)  # type: ignore[no-untyped-call]  # noqa: SLF001
         except sqlite3.Error as error:
             raise describe(error) from error
         return answer
+
+    def _see_files(self) -> None:
+        """Two looks at the directory for each group: before anybody is promised what it holds."""
+        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            found, known = _identity(path), self._files.get(path)
+            if known is None and found is not None:
+                self._files[path] = found
+            elif found != known:
+                raise StorageFailed(
+                    f"{path} was removed or replaced, or cannot be seen any more",
+                    hint="put the file back where it was, with nothing else changed, then start the agent again",
+                )
 
     async def close(self) -> None:
         """Close the file and give the lock back."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+        self._files.clear()
         self._lock.give_back()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def apply_settings(connection: sqlite3.Connection) -> None:

@@ -237,6 +237,19 @@ async def test_a_closed_journal_answers_that_it_is_closed(tmp_path: Path) -> Non
         await journal.write(lambda c: None)
 
 
+@pytest.mark.parametrize("name", ["journal.db", "journal.db-wal"])
+async def test_what_is_written_to_a_file_that_nobody_finds_again_is_not_confirmed(tmp_path: Path, name: str) -> None:
+    journal = Journal(tmp_path)
+    await journal.open("eu-de", "test", ["realtime"], {})
+    (tmp_path / name).rename(tmp_path / "aside")
+    with pytest.raises(StorageFailed, match=f"{name} was removed or replaced"):
+        await journal.store.run(lambda connection: meta.put(connection, clean=0))
+    with pytest.raises(StorageFailed):
+        await journal.read(lambda connection: meta.number(connection, "clean"))
+    assert journal.writer.failure is not None
+    await journal.close()
+
+
 async def test_a_journal_that_holds_anything_is_not_new(tmp_path: Path) -> None:
     """Only a journal that never promised or signed anything may be given new keys."""
     async with support.region(tmp_path) as kernel:
