@@ -58,11 +58,11 @@ class Watchpost(LaneAlert):
         self._log.info("the hub is connected", server=server, version=version)
         self.alerts.clear_alert("hub_away")
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: str, hint: str = "") -> None:
         """See `ports.HubObserver`."""
         self.hub_connected = False
         self._log.warning("the hub is away; accepting goes on", reason=reason)
-        self.alerts.raise_alert("hub_away", "", f"No connection to the hub: {reason}")
+        self.alerts.raise_alert("hub_away", "", f"No connection to the hub: {reason}", hint)
 
     def lane(self, name: str, *, hub_last: int, notes: Sequence[str]) -> None:
         """See `ports.HubObserver`."""

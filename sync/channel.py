@@ -35,8 +35,8 @@ _LOOK = "check the address ([hub] servers, or --hub), the network, and that the 
 class HubAway(Retryable):
     """No connection, no answer in time, or nobody there to answer."""
 
-    def __init__(self, message: str, *, hint: str = _LOOK) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint or _LOOK)
 
 
 class Channel(Protocol):

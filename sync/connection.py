@@ -19,6 +19,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from sync.access import Access
+from sync.advice import next_step
 from sync.channel import ApiError, Handler, HubAway
 
 PING_SECONDS = 5
@@ -49,7 +50,9 @@ class _Client(Client):
     def _connect_command(self) -> bytes:
         """Called before credentials leave: a server that offers no TLS must not see them."""
         writer = self._writer()
-        if self._must_encrypt and (writer is None or writer.get_extra_info("ssl_object") is None):
+        if writer is None:
+            raise nats.errors.Error("the hub closed the connection before the login")
+        if self._must_encrypt and writer.get_extra_info("ssl_object") is None:
             raise nats.errors.Error("the server does not offer TLS, which [hub] asks for")
         return super()._connect_command()
 
@@ -235,7 +238,7 @@ async def connect(
     except (OSError, TimeoutError, ssl.SSLError, nats.errors.Error, ValueError) as error:
         client.drop()
         reason = client.why or str(error) or "no answer in time"
-        raise HubAway(f"cannot connect to {_shown(server)}: {reason}") from error
+        raise HubAway(f"cannot connect to {_shown(server)}: {reason}", hint=next_step(reason)) from error
     except BaseException:
         client.drop()
         raise

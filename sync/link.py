@@ -12,11 +12,12 @@ from random import SystemRandom
 import anyio
 
 from runtime import record
-from runtime.errors import Permanent
+from runtime.errors import ConfigError, Permanent
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Checkpoints, Finding, HubObserver, HubRecord, Lane, Scope, StreamReport
 from sync import stream, topology
 from sync.access import Access
+from sync.advice import UNUSABLE, next_step
 from sync.channel import Channel, HubAway
 from sync.connection import connect
 from sync.examination import Examination
@@ -44,10 +45,7 @@ class NatsLink:
         Access(self._settings, self._scope).options()
 
     async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
-        """See `runtime.ports.HubLink`; ends in order after `close`.
-
-        Raises `ConfigError` for unusable credentials, and what the lanes raise.
-        """
+        """See `runtime.ports.HubLink`; ends in order after `close`. Raises what the lanes raise."""
         self._running += 1
         try:
             await self._run(lanes, checkpoints, observer)
@@ -62,11 +60,12 @@ class NatsLink:
         while not self._closing.is_set():
             try:
                 channel = await self._open(observer)
-            except HubAway as error:
+            except (HubAway, ConfigError) as error:
+                # A login file that is missing or half written is an outage as well: who replaces it waits for no restart.
                 attempt += 1
                 if str(error) != told:
                     told = str(error)
-                    observer.disconnected(told)
+                    observer.disconnected(told, UNUSABLE if isinstance(error, ConfigError) else next_step(told))
                 # Each server of a cluster gets its try before the pause grows.
                 step = 1 + attempt // len(settings.servers)
                 with anyio.move_on_after(wait_seconds(backoff, step, _draw())):

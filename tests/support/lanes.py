@@ -195,7 +195,7 @@ class Diary:
     def connected(self, server: str, version: str) -> None:
         self.log("connected", server=server, version=version)
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: str, hint: str = "") -> None:
         self.log("disconnected", reason=reason)
 
     def lane(self, name: str, *, hub_last: int, notes: Sequence[str]) -> None:

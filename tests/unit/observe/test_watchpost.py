@@ -57,3 +57,12 @@ def test_a_step_that_is_no_longer_wanted_is_no_alert(monkeypatch: pytest.MonkeyP
     post.watchpost.step_failed("source/wms", Permanent("the folder is away"))
     post.watchpost.step_ended("source/wms")
     assert post.look() == []
+
+
+def test_the_reason_of_an_outage_brings_its_own_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    post = Post(monkeypatch)
+    post.watchpost.disconnected("certificate has expired", "Ask for a new one.")
+    (alert,) = post.watchpost.alerts.active()
+    assert alert.action == "Ask for a new one."
+    post.watchpost.connected("nats://hub:4222", "2.15.1")
+    assert post.look() == []
