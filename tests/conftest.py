@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.blocking_calls import watch
+from tests.support.mounts import MAY_MOUNT
 
 # A slow machine is no failure, and the same tree gives the same answer; the soak runs look further.
 settings.register_profile(
@@ -25,6 +26,22 @@ settings.load_profile("default")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--loop", choices=("uvloop", "asyncio"), default="uvloop", help="event loop of the async tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that mount disks are left out where nobody may mount; the last lines of the run say so."""
+    left_out = [] if MAY_MOUNT else [item for item in items if item.get_closest_marker("root")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not MAY_MOUNT:
+        terminalreporter.section("NOT SHOWN: failing disks", yellow=True)
+        terminalreporter.line(
+            "Tests marked `root` mount disks of their own and were left out. Run all of them as root."
+        )
 
 
 @pytest.fixture(scope="session")

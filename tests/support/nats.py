@@ -35,11 +35,20 @@ class NatsServer:
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._config = self.directory / "nats.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.configure(extra)
+
+    def configure(self, extra: str) -> None:
+        """Write its configuration, with more at the end; for the next start, or `reload`."""
         self._config.write_text(
-            f'host: "127.0.0.1"\nport: {self.port}\nserver_name: {name}\n'
+            f'host: "127.0.0.1"\nport: {self.port}\nserver_name: {self.directory.name}\n'
             f'jetstream {{ store_dir: "{self.store}", max_memory_store: 64MB, max_file_store: 2GB }}\n{extra}'
         )
-        self._process: subprocess.Popen[bytes] | None = None
+
+    def reload(self) -> None:
+        """Let the running server read its configuration, and the files that it names, again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     async def start(self) -> Self:
         """Start and wait until it accepts connections."""

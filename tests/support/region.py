@@ -78,6 +78,8 @@ class Region:
         self.directory = directory
         self.port = free_port()
         self.receipts: list[dict[str, Any]] = []
+        self.variables: dict[str, str] = {}
+        """Added to the environment of the agent alone, not of the commands."""
         self._process: subprocess.Popen[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "mapping.toml").write_text(options.pop("mapping", MAPPING))
@@ -142,10 +144,11 @@ on_letter = "{on_letter}"
 
     async def start(self) -> Region:
         """Start the agent and wait until it is ready."""
+        variables = os.environ | {"NO_COLOR": "1"} | self.variables
         with (self.directory / "agent.log").open("ab") as log:
             command = [sys.executable, "-m", "runtime.cli", "run", "--config", str(self.config)]
             self._process = await anyio.to_thread.run_sync(
-                lambda: subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"NO_COLOR": "1"})
+                lambda: subprocess.Popen(command, stdout=log, stderr=log, env=variables)
             )
         await until(self._ready, f"the agent is ready; its log ends: {self.log[-800:]}")
         return self
@@ -280,6 +283,16 @@ on_letter = "{on_letter}"
 
         return dict(await until(calm, f"everything is delivered; status {await self.status()}; {self.log[-1500:]}"))
 
+    async def alerted(self, name: str, *, raised: bool = True) -> dict[str, Any]:
+        """The status once this alert stands, or stands no more."""
+
+        async def is_so() -> dict[str, Any] | None:
+            now = await self.status()
+            return now if now and (name in {alert["name"] for alert in now["alerts"]}) is raised else None
+
+        state = "raised" if raised else "cleared"
+        return dict(await until(is_so, f"{name} is {state}; {self.log[-1500:]}"))
+
     async def fenced(self, kind: str) -> dict[str, Any]:
         """The status once the lane is fenced for this reason."""
 
@@ -290,9 +303,9 @@ on_letter = "{on_letter}"
         return dict(await until(is_so, f"fenced as {kind}; {self.log[-1500:]}"))
 
 
-async def stored(hub: str, stream: str = "EU-DE_REALTIME") -> list[Any]:
-    """Every message of a stream, in order, read by another client than ours."""
-    connection = await nats.connect(hub)
+async def stored(hub: str, stream: str = "EU-DE_REALTIME", **options: Any) -> list[Any]:
+    """Every message of a stream, in order, read by another client than ours; `options` of its connection."""
+    connection = await nats.connect(hub, **options)
     try:
         context = connection.jetstream()
         state = (await context.stream_info(stream)).state
