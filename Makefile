@@ -28,12 +28,8 @@ check: $(VENV)/.dev bytecode ## lint, format, types (twice), import arrows, size
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/tidy
 
-test: faketime check ## check, then every test but the soak runs (under 10 minutes on 2 cores)
+test: check ## check, then every test but the soak runs (under 10 minutes on 2 cores)
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --durations 10 $(ARGS)
-
-# Debian's libfaketime: a jumping clock cannot be shown without it, and a test that was not run shows nothing.
-faketime:
-	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || { echo "the tests of a jumping clock need libfaketime: install the package faketime, then try again" >&2; exit 2; }
 
 test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and tried on whole Debian 12 and 13 machines; needs root
 	$(BIN)/pytest -q tests/recipes tests/packages -m "packages or not packages" -n $(WORKERS) --dist worksteal --durations 10 -o faulthandler_timeout=1800 $(ARGS)

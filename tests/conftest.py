@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.blocking_calls import watch
-from tests.support.mounts import MAY_MOUNT
+from tests.support import needs
 
 # A slow machine is no failure, and the same tree gives the same answer; the soak runs look further.
 settings.register_profile(
@@ -29,19 +29,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that mount disks are left out where nobody may mount; the last lines of the run say so."""
-    left_out = [] if MAY_MOUNT else [item for item in items if item.get_closest_marker("root")]
-    if left_out:
+    """Leave out the tests that this machine cannot run; the last lines of the run say so."""
+    left_out = [item for item in items if _missing(item) and not item.get_closest_marker("packages")]
+    if left_out and not needs.COMPLETE:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
 
 
+def _missing(item: pytest.Item) -> list[str]:
+    return needs.missing(name for mark in item.iter_markers("needs") for name in mark.args)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Who asks for all of them must not be told that all is well."""
+    if missing := _missing(item):
+        pytest.fail(f"this test needs {' and '.join(missing)}", pytrace=False)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not MAY_MOUNT:
-        terminalreporter.section("NOT SHOWN: failing disks", yellow=True)
-        terminalreporter.line(
-            "Tests marked `root` mount disks of their own and were left out. Run all of them as root."
-        )
+    # Said by the process that prints, which with several workers is not the one that collects.
+    lacking = {name: said for name in needs.NAMES if (said := needs.missing([name]))}
+    if lacking and not needs.COMPLETE:
+        terminalreporter.section("NOT SHOWN: some tests were left out", yellow=True)
+        for name, said in lacking.items():
+            terminalreporter.line(f'those marked needs("{name}"), for want of {" and ".join(said)}')
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from tests.support.debs import package
 from tests.support.installed import SERVICE, SETTINGS, STATE, Installed
 from tests.support.machine import Machine
 
+pytestmark = pytest.mark.needs("machines")
+
 
 @pytest.fixture
 def suite() -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.installed import SERVICE, SETTINGS, SOCKET, STATE, Installed, until
 from tests.support.machine import Machine
 
-pytestmark = pytest.mark.packages
+pytestmark = [pytest.mark.packages, pytest.mark.needs("machines")]
 SCORE_MAX = 1.5
 HARDENED = ("entrepot.service", "entrepot@eu-de.service", "entrepot-failure@entrepot.service")
 SOCKETS = ("entrepot.socket", "entrepot@eu-de.socket")

@@ -10,7 +10,7 @@ from tests.support.debs import NEXT, package
 from tests.support.installed import SERVICE, SOCKET, Installed
 from tests.support.machine import Machine
 
-pytestmark = pytest.mark.packages
+pytestmark = [pytest.mark.packages, pytest.mark.needs("machines")]
 IN_HAND_MAX = 64
 CLOSED = {"ClientOSError", "ServerDisconnectedError"}
 """What a sender sees of a connection that ends under its request."""

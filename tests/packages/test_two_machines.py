@@ -11,7 +11,7 @@ from tests.support.installed import Installed, until
 from tests.support.machine import Machine, join
 from tests.support.nats import BINARY
 
-pytestmark = pytest.mark.packages
+pytestmark = [pytest.mark.packages, pytest.mark.needs("machines")]
 HUB = "10.9.0.1"
 UNIT = """
 [Service]

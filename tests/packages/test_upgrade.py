@@ -7,7 +7,7 @@ import pytest
 from tests.support.debs import LATER, NEXT, package
 from tests.support.installed import SERVICE, SETTINGS, SOCKET, STATE, Installed
 
-pytestmark = pytest.mark.packages
+pytestmark = [pytest.mark.packages, pytest.mark.needs("machines")]
 CONFIGURATION = f"{SETTINGS}/entrepot.toml"
 
 

@@ -12,6 +12,8 @@ from recipes.targets import VERSION
 
 from tests.recipes.built import EPOCH
 
+pytestmark = pytest.mark.needs("builder")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

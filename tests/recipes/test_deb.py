@@ -15,6 +15,8 @@ from recipes.targets import ROOT, TARGETS, VERSION
 
 from tests.recipes.built import EPOCH, output
 
+pytestmark = pytest.mark.needs("builder")
+
 MEGABYTE = 1_000_000
 TARGET = next(target for target in TARGETS if target.name == "deb13")
 LISTED = re.compile(r"(?P<mode>\S{10}) (?P<owner>\S+) +\d+ (?P<date>\S+ \S+) \./(?P<path>.*?)(?: -> (?P<link>.*))?")

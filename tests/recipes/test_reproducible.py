@@ -8,7 +8,7 @@ import pytest
 
 from tests.recipes import built
 
-pytestmark = pytest.mark.packages
+pytestmark = [pytest.mark.packages, pytest.mark.needs("builder")]
 
 
 @pytest.mark.parametrize("target", ["deb12", "deb13", "rpm", "deb-bundled", "rpm-bundled"])

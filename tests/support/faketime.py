@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MISSING = "the tests of a jumping clock need libfaketime: install the package faketime, then try again"
-
-
-def library() -> Path:
-    """Where Debian has it. Raises `AssertionError` with a sentence when it is absent: the test must not pass without."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    assert found, MISSING
-    return found[0]
+from tests.support.needs import LIBFAKETIME
 
 
 class WallClock:
@@ -21,7 +14,7 @@ class WallClock:
         self._offset = directory / "clock-offset"
         self.set(0)
         self.variables = {
-            "LD_PRELOAD": str(library()),
+            "LD_PRELOAD": str(LIBFAKETIME),
             "FAKETIME_TIMESTAMP_FILE": str(self._offset),
             "FAKETIME_CACHE_DURATION": "1",
             "NO_FAKE_STAT": "1",

@@ -1,6 +1,6 @@
 """Whole Debian machines: a root built once from this machine's own package sources, booted with its own systemd.
 
-Each boot is a throw-away layer over the root, in namespaces of its own. Needs root and the Debian packages `TOOLS`.
+Each boot is a throw-away layer over the root, in namespaces of its own. Needs `machines`, see tests/support/needs.py.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from typing import Self
 TREE = Path(__file__).resolve().parents[2]
 ROOTS = TREE / "build" / "roots"
 SUITES = ("bookworm", "trixie")
-TOOLS = ("mmdebstrap", "systemd-container", "iproute2", "util-linux")
 INSTALLED = ("systemd-sysv", "dbus", "ca-certificates", "iproute2", "python3")
 """What a small server has before our package comes."""
 BUILD_SECONDS_MAX = 300
@@ -47,19 +46,6 @@ shift 3
 exec "$@"
 """
 """In a mount namespace of its own, so that the layer goes when the machine goes, whatever ends it."""
-
-
-class NoMachineError(Exception):
-    """This host cannot boot machines; the sentence says what is missing."""
-
-
-def require_host() -> None:
-    """Raises `NoMachineError` with one sentence where machines cannot be booted."""
-    if os.geteuid() != 0:
-        raise NoMachineError("tests on real systemd boot whole machines and need root: run `sudo make test-packages`")
-    missing = [tool for tool in ("mmdebstrap", "systemd-nspawn", "nsenter", "ip") if shutil.which(tool) is None]
-    if missing:
-        raise NoMachineError(f"{', '.join(missing)} is missing: apt-get install {' '.join(TOOLS)}")
 
 
 # ---------------------------------------------------------------- roots
@@ -94,7 +80,7 @@ def _build(suite: str, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_SECONDS_MAX, check=False)
     if done.returncode:
         shutil.rmtree(begun, ignore_errors=True)
-        raise NoMachineError(f"the root of {suite} could not be built: {done.stderr[-800:]}")
+        raise RuntimeError(f"the root of {suite} could not be built: {done.stderr[-800:]}")
     shutil.rmtree(begun / "var/cache/apt/archives", ignore_errors=True)
     begun.rename(folder)
 
@@ -104,7 +90,7 @@ def _mirror() -> str:
     for text in _source_texts():
         for line in re.findall(r"^(?:URIs:|deb\s+(?:\[[^\]]*\]\s+)?)\s*(\S+/debian/?)(?:\s|$)", text, re.MULTILINE):
             return str(line)
-    raise NoMachineError("this machine's apt sources name no mirror of Debian")
+    raise RuntimeError("this machine's apt sources name no mirror of Debian")
 
 
 def _source_texts() -> Iterator[str]:
@@ -277,7 +263,7 @@ def _cgroups() -> Path:
         _, place, kind, *_ = line.split()
         if kind == "cgroup2":
             return Path(place)
-    raise NoMachineError("this host has no unified control groups (cgroup2)")
+    raise RuntimeError("this host has no unified control groups (cgroup2)")
 
 
 def join(one: Machine, other: Machine, addresses: tuple[str, str]) -> None:

@@ -1,23 +1,19 @@
 """A real ext4 file system on a loop device, whose disk can be made to fail at a chosen moment.
 
 The disk is a file in memory. Sealed against writing, it answers each one with EIO, as a dying disk does; what it
-held then can be carried to a healthy one. Mounting needs root: see `root` in tests/README.md.
+held then can be carried to a healthy one. Mounting needs root: see `needs` in tests/README.md.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Self
 
 DISK_BYTES = 96 * 1024 * 1024
-CAP_SYS_ADMIN = 21
-_EFFECTIVE = re.search(r"(?m)^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text())
-MAY_MOUNT = _EFFECTIVE is not None and bool(int(_EFFECTIVE[1], 16) >> CAP_SYS_ADMIN & 1)
 
 
 class LoopDisk:

@@ -45,7 +45,7 @@ def _on(disk: LoopDisk, hub: NatsServer, tmp_path: Path) -> Region:
     return region
 
 
-@pytest.mark.root
+@pytest.mark.needs("mounts")
 @pytest.mark.parametrize("disk", [("sync",), ()], indirect=True, ids=["a write", "a flush"])
 async def test_promise_6_eio_ends_the_agent_and_every_receipt_is_on_the_next_disk(
     hub: NatsServer, tmp_path: Path, disk: LoopDisk
@@ -58,7 +58,7 @@ async def test_promise_6_eio_ends_the_agent_and_every_receipt_is_on_the_next_dis
         await _goes_on(region, hub)
 
 
-@pytest.mark.root
+@pytest.mark.needs("mounts")
 async def test_promise_6_a_disk_that_becomes_read_only_ends_the_agent(
     hub: NatsServer, tmp_path: Path, disk: LoopDisk
 ) -> None:
@@ -79,7 +79,7 @@ async def test_promise_6_a_disk_that_becomes_read_only_ends_the_agent(
         await _goes_on(region, hub)
 
 
-@pytest.mark.root
+@pytest.mark.needs("mounts")
 async def test_promise_7_a_flush_that_takes_five_seconds_delays_the_answers_and_loses_none(
     hub: NatsServer, tmp_path: Path, disk: LoopDisk
 ) -> None:

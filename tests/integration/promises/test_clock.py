@@ -29,6 +29,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
         yield server
 
 
+@pytest.mark.needs("faketime")
 async def test_promise_1_a_clock_that_jumps_an_hour_back_and_ten_years_ahead_forgets_and_reorders_nothing(
     hub: NatsServer, tmp_path: Path
 ) -> None:

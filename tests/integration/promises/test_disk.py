@@ -39,7 +39,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-@pytest.mark.root  # elsewhere the budget test below is the only one: nobody fills a disk that others need
+@pytest.mark.needs("mounts")  # elsewhere the budget test below is the only one: nobody fills a disk that others need
 async def test_promise_7_a_full_disk_answers_507_and_resumes_alone(
     hub: NatsServer, tmp_path: Path, small_disk: Path
 ) -> None:
@@ -63,27 +63,29 @@ async def test_promise_7_a_full_disk_answers_507_and_resumes_alone(
         assert status["balanced"]
         assert origins(await stored(hub.url)) == expected(region.receipts)
 
-    async def test_promise_7_an_agent_starts_on_a_full_disk_and_resumes_alone(
-        hub: NatsServer, tmp_path: Path, small_disk: Path
-    ) -> None:
-        region = Region(tmp_path / "region", hub.url, more="[journal]\nballast_bytes = 4194304")
-        (tmp_path / "region" / "state").symlink_to(small_disk, target_is_directory=True)
-        async with region:
-            await region.persist([fact(0)])
 
-            async def ballast() -> bool:
-                await anyio.lowlevel.checkpoint()
-                return (small_disk / "ballast").exists()
+@pytest.mark.needs("mounts")
+async def test_promise_7_an_agent_starts_on_a_full_disk_and_resumes_alone(
+    hub: NatsServer, tmp_path: Path, small_disk: Path
+) -> None:
+    region = Region(tmp_path / "region", hub.url, more="[journal]\nballast_bytes = 4194304")
+    (tmp_path / "region" / "state").symlink_to(small_disk, target_is_directory=True)
+    async with region:
+        await region.persist([fact(0)])
 
-            await until(ballast, "the ballast")
-            await region.stop()  # in order: a log that is left over would hold room
-        blocker = small_disk / "somebody-elses-file"
-        await anyio.to_thread.run_sync(_fill, blocker)
-        async with region:
-            blocker.unlink()
-            await region.persist([fact(1)])
-            await region.settled()
-            assert origins(await stored(hub.url)) == expected(region.receipts)
+        async def ballast() -> bool:
+            await anyio.lowlevel.checkpoint()
+            return (small_disk / "ballast").exists()
+
+        await until(ballast, "the ballast")
+        await region.stop()  # in order: a log that is left over would hold room
+    blocker = small_disk / "somebody-elses-file"
+    await anyio.to_thread.run_sync(_fill, blocker)
+    async with region:
+        blocker.unlink()
+        await region.persist([fact(1)])
+        await region.settled()
+        assert origins(await stored(hub.url)) == expected(region.receipts)
 
 
 def _fill(path: Path) -> None:
