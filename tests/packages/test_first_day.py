@@ -19,7 +19,7 @@ def suite() -> str:
     return "bookworm"
 
 
-def test_installing_starts_nothing_and_says_what_comes_next(host: None, suite: str) -> None:
+def test_installing_starts_nothing_and_says_what_comes_next(suite: str) -> None:
     with Machine(suite, "bare") as bare:
         region = Installed(bare)
         assert "Next: entrepot init" in region.install(package(suite))
