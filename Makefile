@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test faketime test-packages soak bench packages lock lock-python clean bytecode
+.PHONY: help run check test test-packages soak bench packages lock lock-python clean bytecode
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -34,8 +34,8 @@ test: check ## check, then every test but the soak runs (under 10 minutes on 2 c
 test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and tried on whole Debian 12 and 13 machines; needs root
 	$(BIN)/pytest -q tests/recipes tests/packages -m "packages or not packages" -n $(WORKERS) --dist worksteal --durations 10 -o faulthandler_timeout=1800 $(ARGS)
 
-soak: $(VENV)/.dev bytecode ## long random fault runs
-	$(BIN)/pytest -m soak --hypothesis-profile soak -o faulthandler_timeout=7200 $(ARGS)
+soak: $(VENV)/.dev bytecode ## random faults for half an hour, other ones each time
+	$(BIN)/pytest -q -n $(WORKERS) -m "soak or model" --hypothesis-profile soak -o faulthandler_timeout=7200 $(ARGS)
 
 bench: $(VENV)/.dev bytecode ## one run, one table, JSON beside it
 	$(BIN)/python -m bench $(ARGS)

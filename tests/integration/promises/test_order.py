@@ -9,6 +9,7 @@ from random import Random
 import anyio
 import pytest
 
+from tests.support.examples import examples
 from tests.support.nats import NatsServer
 from tests.support.region import MAPPING, Region, expected, fact, origins, stored, until
 
@@ -64,7 +65,8 @@ async def test_promise_1_a_stop_does_not_wait_for_a_hub_that_is_silent(hub: Nats
         assert origins(await stored(hub.url)) == expected(region.receipts)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.model
+@pytest.mark.parametrize("seed", range(1, examples(2) + 1))
 async def test_promise_3_faults_at_random_moments_leave_no_gap_and_no_double(
     hub: NatsServer, tmp_path: Path, seed: int
 ) -> None:

@@ -16,6 +16,7 @@ from runtime.canonical.leaves import Field, fields_of, leaves
 from runtime.clearance import Clearance, Cleared, Rule, Withheld, compile_policy
 from runtime.clearance.actions import Action
 from runtime.clearance.policy import Policy
+from tests.support.examples import examples
 from tests.unit.clearance.specimens import (
     ALL_CLASSES_ALLOWED,
     Markers,
@@ -87,7 +88,8 @@ def _check_canaries(marks: Markers, outcome: Cleared) -> int:
     return sum(marker in text for markers in marks.by_path.values() for marker in markers)
 
 
-@settings(max_examples=150)
+@pytest.mark.model
+@settings(max_examples=examples(150))
 @given(given_policy=POLICIES, name=st.sampled_from(NAMES))
 def test_under_any_policy_the_output_holds_exactly_what_the_disposition_says(given_policy: Policy, name: str) -> None:
     marks = Markers()

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from runtime.journal import keys as keys_module
 from runtime.journal.keys import Keys
 from runtime.journal.migrate import migrate
+from tests.support.examples import examples
 from tests.support.kernel import Bench, configure, message
 
 HASHES = st.integers(1, 6)
@@ -84,8 +85,8 @@ class KeysModel(RuleBasedStateMachine):
         assert self.last - keyed <= 2 * (10 + 9)
 
 
-TestKeys = KeysModel.TestCase
-TestKeys.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestKeys = pytest.mark.model(KeysModel.TestCase)
+TestKeys.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)
 
 
 @pytest.fixture

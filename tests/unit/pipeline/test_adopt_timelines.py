@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -23,6 +24,7 @@ from runtime.journal.retention import Limits
 from runtime.pipeline import adopt
 from runtime.pipeline import translate as translate_module
 from runtime.ports import HubRecord
+from tests.support.examples import examples
 from tests.support.kernel import SKUS, Bench, configure, drive, message, newborn
 
 LANES = ("realtime", "bulk")
@@ -218,5 +220,5 @@ class Timelines(RuleBasedStateMachine):
             assert proofs[outbox.WITHHELD, proof, row[2]] == 1
 
 
-TestTimelines = Timelines.TestCase
-TestTimelines.settings = settings(stateful_step_count=40)
+TestTimelines = pytest.mark.model(Timelines.TestCase)
+TestTimelines.settings = settings(max_examples=examples(100), stateful_step_count=40)

@@ -26,6 +26,7 @@ from runtime.errors import Permanent, Refused
 from runtime.journal import books, lanes, letters, outbox, retention
 from runtime.journal.retention import Limits
 from runtime.pipeline import translate as translate_module
+from tests.support.examples import examples
 from tests.support.kernel import SKUS, Bench, StockTranslator, configure, drive, messages, newborn
 
 LIMITS = Limits(refill_seconds=3_600, key_seconds=7_200)
@@ -359,5 +360,5 @@ class KernelModel(RuleBasedStateMachine):
         ]
 
 
-TestKernelModel = KernelModel.TestCase
-TestKernelModel.settings = settings(stateful_step_count=40)
+TestKernelModel = pytest.mark.model(KernelModel.TestCase)
+TestKernelModel.settings = settings(max_examples=examples(100), stateful_step_count=40)

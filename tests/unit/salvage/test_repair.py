@@ -21,6 +21,7 @@ from runtime.errors import Permanent, Refused
 from runtime.journal import books, inspect, lanes
 from runtime.salvage.repair import Owner, repair
 from runtime.salvage.report import Report
+from tests.support.examples import examples
 from tests.support.kernel import Bench, configure, drive, message
 
 PAGE = 8_192
@@ -340,8 +341,9 @@ def wounds(draw: st.DrawFn) -> list[tuple[float, bytes]]:
     return draw(st.lists(st.tuples(st.floats(0, 0.999), content), min_size=1, max_size=6))
 
 
+@pytest.mark.model
 @given(hurt=wounds(), cut=st.none() | st.floats(0.05, 1))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_any_wound_is_named_and_nothing_false_is_saved(
     hurt: list[tuple[float, bytes]],
     cut: float | None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sync.loopback import Answer, MemoryHub, MemoryStream
 from sync.reconcile import Go, Make, Rewind, Stop, Wait
 from sync.window import Mode
+from tests.support.examples import examples
 from tests.support.uplinks import STREAM, Agent, is_row, stored_rows
 
 CONFIG: dict[str, Any] = {"name": STREAM, "subjects": ["ev.eu-de.realtime.>"], "allow_batched": True}
@@ -179,14 +181,15 @@ class UplinkMachine(RuleBasedStateMachine):
         assert len(stored_rows(self.hub)) == self.agent.acked == len(self.agent.rows)
 
 
-TestUplink = UplinkMachine.TestCase
+TestUplink = pytest.mark.model(UplinkMachine.TestCase)
 TestUplink.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(150), stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
+@pytest.mark.model
 @given(data=st.data(), ours=st.integers(1, 30), theirs=st.integers(1, 30))
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_two_writers_never_mix_where_fast_ingest_is(data: st.DataObject, ours: int, theirs: int) -> None:
     """Whatever the order in which two agents' frames reach the hub, one agent's rows stand there, and only its."""
     hub = MemoryHub()
