@@ -33,7 +33,7 @@ _HELPERS = {
     name: getattr(values, name)
     for name in (
         "NOTHING", "WRONG", "fail", "wrong_kind", "optional_kind", "raise_absent", "check_parent", "item", "as_list",
-        "join", "first", "code_text", "key_text", "join_key", "length", "starts", "ends", "contains", "lower", "upper",
+        "join", "first", "first_known", "code_text", "key_text", "join_key", "length", "starts", "ends", "contains", "lower", "upper",
         "less", "at_most", "search",
     )
 }  # fmt: skip

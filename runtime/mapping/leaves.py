@@ -114,7 +114,12 @@ class LeafWriter:
             self.code.line(f"{value} = {found[0][0]}")
             return found[0][1]
         parts = ", ".join(one for one, _ in found)
-        if rule.kind == "first":
+        if rule.kind == "first" and rule.table is not None:
+            codes = self.code.constant(frozenset(self.document.tables[rule.table]))
+            changes = self.code.constant(tuple(CONVERTERS[name] for name in rule.convert if name != "instant"))
+            self.code.line(f"at = {self.site(scope, rule)}")
+            self.code.line(f"{value} = first_known(({parts},), {codes}, {changes})")
+        elif rule.kind == "first":
             self.code.line(f"{value} = first(({parts},))")
         else:
             self.code.line(f"at = {self.site(scope, rule)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, NoReturn
@@ -89,6 +90,19 @@ def first(values: tuple[object, ...]) -> object:
         if value is not None and value != "":
             return value
     return None
+
+
+def first_known(values: tuple[object, ...], codes: Container[str], convert: tuple[Callable[[Any], Any], ...]) -> object:
+    """The first code that a table has: a detailed one, else the coarse one. If it has none, the first value."""
+    for value in values:
+        if value is None or value == "":
+            continue
+        code = value
+        for change in convert:
+            code = None if code is None else change(code)
+        if code is not None and code_text(code) in codes:
+            return value
+    return first(values)
 
 
 def code_text(value: Any) -> str:

@@ -52,6 +52,11 @@ def refused(mapping: Any, message: Any) -> Untranslatable:
         ('{ path = "a", table = "t", unknown = "keep" }', {"a": "9"}, "9"),
         ('{ path = "a", table = "t", unknown = "omit" }', {"a": "9"}, None),
         ('{ path = "a", table = "t", default = "none" }', {"a": "9"}, "none"),
+        ('{ first = ["fine", "coarse"], table = "t" }', {"fine": "9", "coarse": "1"}, "one"),
+        ('{ first = ["fine", "coarse"], table = "t" }', {"fine": "1", "coarse": "9"}, "one"),
+        ('{ first = ["fine", "coarse"], table = "t", convert = "strip" }', {"fine": " 9", "coarse": " 1 "}, "one"),
+        ('{ first = ["fine", "coarse"], table = "t", unknown = "keep" }', {"fine": "8", "coarse": "9"}, "8"),
+        ('{ first = ["fine", "coarse"], table = "t", default = "none" }', {"fine": "8", "coarse": 9}, "none"),
     ],
 )
 def test_a_field_gets_its_value(rule: str, message: dict[str, Any], lot: str | None) -> None:
