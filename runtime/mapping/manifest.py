@@ -73,7 +73,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     type: str | list[str] = []
     """Where the kind of the message stands: the first of these paths that has a value."""
     unwrap: list[str] = []
-    """Keys that some senders put around a message, or around a list of them."""
+    """Where some senders put a message, or a list of them: keys, or paths of keys."""
     platform: Platform = Platform()
     options: dict[str, PackOption] = {}
     messages: list[PackMessage]
@@ -87,6 +87,7 @@ class PackRules(Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...]
     key: tuple[Path, ...]
     type: tuple[Path, ...]
+    unwrap: tuple[Path, ...]
     names: dict[str, str]
     """Spelling in small letters → name of the message."""
     options: dict[str, str | None]
@@ -115,6 +116,7 @@ def read_manifest(text: str, file: str, options: Mapping[str, str]) -> PackRules
         headers=read_headers(tree, spot),
         key=read_paths(tree, "key", spot),
         type=read_paths(tree, "type", spot),
+        unwrap=read_paths(tree, "unwrap", spot),
         names=_names(manifest, spot.child("messages")),
         options=_options(manifest, options, spot.child("options")),
     )

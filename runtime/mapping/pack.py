@@ -163,9 +163,10 @@ class CompiledPack:
         if isinstance(fact, list):
             return (), fact
         if isinstance(fact, dict):
-            for name in self.manifest.unwrap:
-                if isinstance(fact.get(name), dict | list):
-                    return (name,), fact[name]
+            for path in self._rules.unwrap:
+                content = walk(fact, path)
+                if isinstance(content, dict | list):
+                    return tuple(map(str, path.segments)), content
         return None
 
     def _inside(self, content: Any, headers: Mapping[str, str], position: str, step: int) -> Found:
