@@ -135,7 +135,7 @@ def test_every_shape_of_time_that_trackers_send_is_read(written: Any, moment: st
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_a_country_that_nobody_knows_costs_the_country_and_not_the_scan(carrier: str) -> None:
-    name, place = next((name, place) for pack, name, place in HISTORIES if pack == carrier)
+    name = next(name for pack, name, _ in HISTORIES if pack == carrier)
     whole, options = sample(carrier, name)
     count = len(events(carrier, whole, options))
     strange = json.loads(re.sub('"(de|DE|US)"', '"Nirgendwo"', json.dumps(whole)))
