@@ -10,8 +10,10 @@ from typing import Any, get_args
 import pytest
 
 from runtime.canonical.shipments import Milestone
-from runtime.envelope import Envelope, Event
+from runtime.envelope import Envelope, Event, Message
+from runtime.journal import books
 from tests.packs import golden
+from tests.support.kernel import Bench, configure
 from tests.support.mappings import ACCEPTED_US
 
 CARRIERS = ("easypost", "17track", "fedex", "dhl", "ups", "amazon-sp-api")
@@ -85,6 +87,26 @@ def test_a_history_that_comes_again_tells_only_what_is_new(
     assert len(set(again)) == len(again) == len(at(whole, place))
     assert len(set(again) - told) == 1
     assert told < set(again)
+
+
+@histories
+def test_a_history_that_comes_again_after_a_restart_adds_only_its_news_to_the_journal(
+    carrier: str, name: str, place: tuple[str | int, ...], tmp_path: Path
+) -> None:
+    whole, options = sample(carrier, name)
+    before = json.loads(json.dumps(whole))
+    at(before, place).pop(1)
+    bench = Bench(configure(tmp_path, golden.pack(carrier, tuple(sorted(options.items())))), durable=False)
+    try:
+        for message, count in ((before, -1), (reworded(before), -1), (whole, 0)):
+            bench.accept(Message(body=json.dumps(message).encode(), content_type="application/json"))
+            bench.translate()
+            bench.restart()
+            assert bench.value("SELECT count(*) FROM told") == len(at(whole, place)) + count
+        assert bench.value("SELECT count(*) FROM events") == len(at(whole, place))
+        assert books.read(bench.connection).balanced
+    finally:
+        bench.close()
 
 
 @histories
