@@ -25,6 +25,8 @@ ROWS_MAX = 1_000
 SATURATED = 0.7
 CALLERS_MANY = 8
 """So many callers in one commit: more were waiting for it than a calm journal ever has."""
+CALM_SECONDS = 0.1
+"""Without a commit for so long the senders have paused, however busy they were."""
 PRESSURE_WEIGHT = 0.1
 """Weight of one commit in the moving average of how often somebody was waiting for the next."""
 
@@ -43,11 +45,12 @@ class Acceptance:
         self._scheduled = False
         self.arrived = Signal()
         self._pressure = 0.0
+        self._committed_at = 0.0
 
     @property
     def saturated(self) -> bool:
-        """Whether, lately, somebody was waiting for the next commit nearly each time that one ended."""
-        return self._pressure > SATURATED
+        """Whether, just now, somebody was waiting for the next commit nearly each time that one ended."""
+        return self._pressure > SATURATED and clock.monotonic() - self._committed_at < CALM_SECONDS
 
     async def accept(self, call: Call) -> list[Accepted]:
         """Return once the call's messages are committed. Raises `Refused`, `StorageFull`, `StorageFailed`."""
@@ -88,6 +91,7 @@ class Acceptance:
         if error is not None and not taken:
             self._fail(error)
         waiting = bool(self._waiting) or self._scheduled or len(taken) >= CALLERS_MANY
+        self._committed_at = clock.monotonic()
         self._pressure += (waiting - self._pressure) * PRESSURE_WEIGHT
         if self._waiting and not self._scheduled:
             self._schedule()

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from runtime import clock
 from runtime.envelope import Receipt
 from runtime.errors import Refused, StorageFailed, StorageFull
 from runtime.journal import books, intake
@@ -303,3 +304,17 @@ async def test_a_source_that_bursts_does_not_keep_another_waiting(tmp_path: Path
             await anyio.wait_all_tasks_blocked()
             held.go()
     assert order.index("carrier") <= accept_module.ROWS_MAX // 100
+
+
+async def test_senders_that_pause_keep_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accept_module, "CALLERS_MANY", 1)
+    async with support.region(tmp_path) as kernel:
+        assert not kernel.acceptance.saturated
+        for number in range(20):
+            await support.accept(kernel, message("A", number))
+        now = clock.monotonic()
+        monkeypatch.setattr(clock, "monotonic", lambda: now)
+        kernel.acceptance._committed_at = now
+        assert kernel.acceptance.saturated
+        monkeypatch.setattr(clock, "monotonic", lambda: now + accept_module.CALM_SECONDS)
+        assert not kernel.acceptance.saturated
