@@ -316,5 +316,5 @@ async def test_senders_that_pause_keep_nobody_waiting(tmp_path: Path, monkeypatc
         monkeypatch.setattr(clock, "monotonic", lambda: now)
         kernel.acceptance._committed_at = now
         assert kernel.acceptance.saturated
-        monkeypatch.setattr(clock, "monotonic", lambda: now + accept_module.CALM_SECONDS)
+        monkeypatch.setattr(clock, "monotonic", lambda: now + 2 * accept_module.CALM_SECONDS)
         assert not kernel.acceptance.saturated
