@@ -1,4 +1,4 @@
-"""`entrepot map test`: what a mapping makes of a sample, which fields nobody reads, and what needs a second look."""
+"""`entrepot map`: what a mapping makes of samples (test), how much of them (coverage), and a first mapping (new)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,21 @@ SAMPLE_BYTES_MAX = 64 * 1024 * 1024
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """test FILE SAMPLE, test --pack NAME SAMPLE…."""
+    """test FILE SAMPLE…, coverage FILE SAMPLE…, either with --pack NAME SAMPLE…."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    test = actions.add_parser("test", help="translate a sample and show the result")
+    test = actions.add_parser("test", help="translate samples and show the result")
+    _sample_arguments(test)
+    test.epilog = "Exit code 1: worth a second look. 2: at least one message cannot be translated."
+    coverage = actions.add_parser("coverage", help="fields read and unread, leaves filled, and what may leave")
+    _sample_arguments(coverage)
+    coverage.add_argument("--policy", metavar="FILE", help="a policy (default: the region's, else nothing may leave)")
+    coverage.add_argument("--all", action="store_true", help="show the fields that are read and the empty leaves, too")
+    coverage.epilog = "Exit code 1: fields are unread or guessed, or whole events would stay. 2: a message is rejected."
+
+
+def _sample_arguments(test: ArgumentParser) -> None:
     test.add_argument(
-        "files", nargs="+", metavar="FILE", help="the mapping (TOML) and a message (.json, .ndjson or .csv)"
+        "files", nargs="+", metavar="FILE", help="the mapping (TOML) and messages (.json, .ndjson or .csv)"
     )
     test.add_argument("--pack", metavar="NAME", help="an installed pack instead of a mapping; every FILE is a message")
     test.add_argument(
@@ -39,7 +49,6 @@ def arguments(parser: ArgumentParser) -> None:
     test.add_argument(
         "--option", metavar="NAME=VALUE", action="append", default=[], help="an option of the pack, as in entrepot.toml"
     )
-    test.epilog = "Exit code 1: worth a second look. 2: at least one message cannot be translated."
 
 
 def run(options: Namespace) -> int:
@@ -52,10 +61,14 @@ def run(options: Namespace) -> int:
     trials: list[Trial] = []
     for path in samples:
         found = _try_sample(attempt, path)
-        if not options.json:
+        if not options.json and options.action == "test":
             for number, trial in enumerate(found, 1):
                 _show(trial, f"{path}, message {number} of {len(found)}" if len(found) > 1 else str(path))
         trials += found
+    if options.action == "coverage":
+        from runtime.cli import coverage
+
+        return coverage.show(trials, options)
     if options.json:
         screen.show_json([msgspec.to_builtins(trial) for trial in trials])
     if any(trial.errors for trial in trials):
@@ -74,9 +87,10 @@ def _attempt(options: Namespace) -> tuple[Attempt, list[Path]]:
         chosen = dict(_pair(given, "=", "--option") for given in options.option)
         pack = packs.load(options.pack, chosen, where="--pack")
         return (lambda body, kind: try_pack(pack, body, kind, headers, received_us=clock.now_us())), files
-    if len(files) != 2:
+    if len(files) < 2:
         raise ConfigError(
-            "`entrepot map test` takes a mapping and a message", hint="with --pack NAME it takes messages alone"
+            f"`entrepot map {options.action}` takes a mapping and at least one message",
+            hint="with --pack NAME it takes messages alone",
         )
     if options.option:
         raise ConfigError("--option is for a pack", hint="name one: --pack NAME")
@@ -93,7 +107,7 @@ def _pair(given: str, mark: str, option: str) -> tuple[str, str]:
 
 def _try_sample(attempt: Attempt, path: Path) -> list[Trial]:
     from runtime.errors import Untranslatable
-    from runtime.mapping.trial import split_sample
+    from runtime.mapping.trial import placed, split_sample
 
     body = _read_sample(path)
     kind = CONTENT_TYPES.get(path.suffix.lower(), "application/json")
@@ -102,7 +116,8 @@ def _try_sample(attempt: Attempt, path: Path) -> list[Trial]:
     except Untranslatable as error:
         raise ConfigError(f"{path}: {error} ({error.position})", hint=error.hint) from None
     one_each = "application/json" if kind == "text/csv" else kind.replace("x-ndjson", "json")
-    return [trial for part in parts for trial in attempt(part, one_each)]
+    trials = [(trial, part) for part in parts for trial in attempt(part, one_each)]
+    return [placed(trial, body) if part is body else trial for trial, part in trials]
 
 
 def load_file(path: Path) -> CompiledMapping:
@@ -136,6 +151,7 @@ def _show(trial: Trial, name: str) -> None:
     import json
 
     from runtime.cli import screen
+    from runtime.mapping.trial import PlacedProblem
 
     said = f", {trial.message} (known by its {trial.known_by})" if trial.message else ""
     screen.say(f"{name}: {trial.mapping}{said}, key {trial.key or 'none'}")
@@ -143,7 +159,10 @@ def _show(trial: Trial, name: str) -> None:
         _show_output(output)
     for problem in trial.errors:
         value = f", where the message has {problem.value}" if problem.value else ""
-        screen.say(f"  rejected at {problem.position or 'the whole message'}{value}: {problem.message}", "critical")
+        place = f" (line {problem.line}, column {problem.column})" if isinstance(problem, PlacedProblem) else ""
+        screen.say(
+            f"  rejected at {problem.position or 'the whole message'}{place}{value}: {problem.message}", "critical"
+        )
         if problem.hint:
             screen.say(f"    next: {problem.hint}")
     for warning in trial.warnings:

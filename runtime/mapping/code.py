@@ -67,6 +67,8 @@ class Code:
         self.constants: dict[str, Any] = {}
         self.sites: list[Site] = []
         self.reads: set[tuple[Segment, ...]] = set()
+        self.readers: dict[tuple[Segment, ...], set[str]] = {}
+        """Path → keys of the rules that read it."""
         self.slots = 0
         self._indent = 2
         self._names = 0
@@ -117,7 +119,7 @@ class Code:
                 spot.fail("the header is not among headers = […]", given=path.header, choices=self.headers)
             return f"h.get({path.header!r})", "NOTHING"
         start = scope.enclosing(path, spot)
-        self.reads.add(start.read + path.segments)
+        self._note(start.read + path.segments, spot)
         return self._raw(start, path.segments)
 
     def position(self, scope: Scope, path: Path, spot: Spot) -> tuple[Segment | Slot, ...]:
@@ -147,10 +149,14 @@ class Code:
             scope.known[segments] = name
         return scope.known[segments]
 
-    def read_query(self, scope: Scope, query: Query) -> None:
+    def read_query(self, scope: Scope, query: Query, spot: Spot) -> None:
         """Notes what a jmespath expression reads: whole branches, from the first keys that it names."""
         for start in _starts(query.compiled.parsed):
-            self.reads.add(scope.read + start)
+            self._note(scope.read + start, spot)
+
+    def _note(self, path: tuple[Segment, ...], spot: Spot) -> None:
+        self.reads.add(path)
+        self.readers.setdefault(path, set()).add(spot.key)
 
 
 def _starts(node: dict[str, Any]) -> Iterator[tuple[Segment, ...]]:

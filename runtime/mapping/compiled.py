@@ -14,6 +14,7 @@ from runtime.mapping.generate import Generated, generate
 from runtime.mapping.keys import key_reader, plain_key
 from runtime.mapping.paths import Segment, dotted
 from runtime.mapping.tables import Read
+from runtime.mapping.toml_places import guessed_keys
 from runtime.ports import NO_HEADERS
 
 
@@ -55,6 +56,8 @@ class CompiledMapping:
             reads | keys for reads in generated.reads_by_output
         )
         """What each output reads, the key and the ignore rules included."""
+        self.guessed = _guessed(document, generated)
+        """Paths that are read only by rules that a scaffold guessed and nobody has confirmed."""
         self.output_types = tuple(output.type.name for output in document.outputs)
         self._messages = tuple(output.messages for output in document.outputs)
 
@@ -93,3 +96,8 @@ class CompiledMapping:
     ) -> list[Event | Ignored]:
         """Translate what is decoded already; `kind` is what a pack calls the message. Raises `Untranslatable`."""
         return self._run(message, received_us, headers, kind)
+
+
+def _guessed(document: Document, generated: Generated) -> frozenset[tuple[Segment, ...]]:
+    keys = guessed_keys(document.spot.text)
+    return frozenset(path for path, rules in generated.readers.items() if keys and rules <= keys)

@@ -164,6 +164,7 @@ def read_document(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME
         spot.fail(f"not valid TOML: {error}")
     except RecursionError:
         spot.fail("not valid TOML: nested too deeply")
+    spot = Spot(file, text=text)
     tree = fill_in(tree, frame.options, spot)
     _known(tree, _TOP, spot)
     tables, files = load_tables(tree.get("tables", {}), spot.child("tables"), read_text)

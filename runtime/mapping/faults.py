@@ -12,6 +12,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from runtime.errors import ConfigError
+from runtime.mapping.toml_places import child_key, nearest_place
 from runtime.nearest import nearest
 
 
@@ -37,17 +38,26 @@ class Spot(Struct, frozen=True):
 
     file: str
     key: str = ""
+    text: str = ""
+    """What the file says, so that a sentence can name line and column."""
 
     def child(self, name: str) -> Spot:
-        bare = name.replace("_", "").replace("-", "").isalnum() and name.isascii()
-        shown = name if bare else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return Spot(self.file, f"{self.key}.{shown}" if self.key else shown)
+        return Spot(self.file, child_key(self.key, name), self.text)
 
     def item(self, index: int) -> Spot:
-        return Spot(self.file, f"{self.key}[{index}]")
+        return Spot(self.file, f"{self.key}[{index}]", self.text)
+
+    def top(self, *names: str) -> Spot:
+        """Another place of the same file, from its top."""
+        spot = Spot(self.file, "", self.text)
+        for name in names:
+            spot = spot.child(name)
+        return spot
 
     def fail(self, problem: str, *, given: object = None, choices: Iterable[str] = ()) -> NoReturn:
-        """Raise `ConfigError`: one sentence with file, key, problem and the nearest choice."""
+        """Raise `ConfigError`: one sentence with file, key, problem, the nearest choice, line and column."""
         where = f"{self.file}: {self.key}: " if self.key else f"{self.file}: "
         hint = nearest(str(given)[:100], sorted(choices)) if given is not None else ""
-        raise ConfigError(where + problem + hint)
+        place = nearest_place(self.text, self.key) if self.text and self.key else None
+        at = f" (at line {place[0]}, column {place[1]})" if place else ""
+        raise ConfigError(where + problem + hint + at)

@@ -47,6 +47,8 @@ class Generated(Struct, frozen=True):
     source_text: str
     reads: frozenset[tuple[Segment, ...]]
     reads_by_output: tuple[frozenset[tuple[Segment, ...]], ...]
+    readers: dict[tuple[Segment, ...], set[str]]
+    """Path → keys of the rules that read it."""
 
 
 def generate(document: Document) -> Generated:
@@ -68,7 +70,9 @@ def generate(document: Document) -> Generated:
     _write_end(code, document)
     reads = frozenset(before.union(*by_output))
     source = _assemble(code)
-    return Generated(_execute(code, document, source), _chooser(document), source, reads, tuple(by_output))
+    return Generated(
+        _execute(code, document, source), _chooser(document), source, reads, tuple(by_output), code.readers
+    )
 
 
 def _chooser(document: Document) -> Choose:

@@ -102,7 +102,7 @@ class LeafWriter:
         """Writes the raw value into `value`; gives the variable of the object that should hold it."""
         if rule.kind == "jmespath":
             assert rule.query is not None
-            self.code.read_query(scope, rule.query)
+            self.code.read_query(scope, rule.query, rule.spot)
             self.code.line(f"at = {self.site(scope, rule)}")
             self.code.line(f"{value} = search({self.code.constant(rule.query.compiled)}, {scope.raw})")
             return "NOTHING"
@@ -159,7 +159,7 @@ class LeafWriter:
     def look_up(self, rule: FieldRule, target: Target, value: str) -> None:
         if rule.table is None:
             return
-        spot = Spot(rule.spot.file, f"tables.{rule.table}")
+        spot = rule.spot.top("tables", rule.table)
         content = self.document.tables[rule.table]
         table = self.code.constant({code: self.fixed(to, target, spot.child(code)) for code, to in content.items()})
         found = self.code.name("c")
@@ -265,7 +265,7 @@ class LeafWriter:
             rule.spot.fail("this field takes one value, not fields or each")
         known = {code: code for code in UNITS}
         if rule.table is not None:
-            spot = Spot(rule.spot.file, f"tables.{rule.table}")
+            spot = rule.spot.top("tables", rule.table)
             content = self.document.tables[rule.table]
             known = {code: self.fixed(to, field.target, spot.child(code)) for code, to in content.items()}
         elif "unit" in rule.convert:

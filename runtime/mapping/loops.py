@@ -31,7 +31,7 @@ def _write_list(code: Code, scope: Scope, source: Path | Query, spot: Spot, site
     """The variable of a list, or of None where there is none."""
     name = code.name("l")
     if isinstance(source, Query):
-        code.read_query(scope, source)
+        code.read_query(scope, source, spot)
         code.line(f"at = {site}")
         code.line(f"{name} = as_list(search({code.constant(source.compiled)}, {scope.raw}), NOTHING)")
         return name

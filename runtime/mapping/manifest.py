@@ -5,8 +5,10 @@ Promises: what passes here can be compiled; what does not is one `ConfigError` s
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
+from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -107,7 +109,8 @@ def read_manifest(text: str, file: str, options: Mapping[str, str]) -> PackRules
     except tomllib.TOMLDecodeError as error:
         spot.fail(f"not valid TOML: {error}")
     except msgspec.ValidationError as error:
-        spot.fail(str(error))
+        _refuse(error, Spot(file, text=text))
+    spot = Spot(file, text=text)
     if not 1 <= len(manifest.messages) <= MESSAGES_MAX:
         spot.child("messages").fail(f"a pack has 1 to {MESSAGES_MAX} [[messages]]")
     return PackRules(
@@ -120,6 +123,17 @@ def read_manifest(text: str, file: str, options: Mapping[str, str]) -> PackRules
         names=_names(manifest, spot.child("messages")),
         options=_options(manifest, options, spot.child("options")),
     )
+
+
+def _refuse(error: msgspec.ValidationError, spot: Spot) -> NoReturn:
+    """msgspec's sentence, at the key that it means."""
+    problem, _, path = str(error).partition(" - at `")
+    for name, index in re.findall(r"\.([^.\[\]`]+)|\[([0-9]+)\]", path):
+        spot = spot.item(int(index)) if index else spot.child(name)
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", problem)
+    if unknown:
+        spot.child(unknown[1]).fail("there is no such key")
+    spot.fail(problem)
 
 
 def _names(manifest: Manifest, spot: Spot) -> dict[str, str]:

@@ -52,5 +52,11 @@ def _try_found(
     )
     outputs = [{**output, "output": output["output"] + found.step} for output in trial.outputs]
     return msgspec.structs.replace(
-        bare, outputs=outputs, unread=trial.unread, warnings=trial.warnings, errors=trial.errors
+        bare,
+        outputs=outputs,
+        read=trial.read,
+        guessed=trial.guessed,
+        unread=trial.unread,
+        warnings=trial.warnings,
+        errors=trial.errors,
     )

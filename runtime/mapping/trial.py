@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -20,6 +21,7 @@ from runtime.errors import Untranslatable
 from runtime.mapping.compiled import CompiledMapping
 from runtime.mapping.decode import decode_json
 from runtime.mapping.generate import ELEMENTS_MAX
+from runtime.mapping.json_places import find_place
 from runtime.mapping.paths import EACH, Segment, dotted, pointer
 from runtime.ports import NO_HEADERS
 
@@ -46,6 +48,13 @@ class Problem(Struct, frozen=True, kw_only=True):
     value: str | None = None
 
 
+class PlacedProblem(Problem, frozen=True, kw_only=True):
+    """A problem with line and column of its value in the sample, both from 1."""
+
+    line: int
+    column: int
+
+
 class Trial(Struct, frozen=True, kw_only=True):
     """The result for one message."""
 
@@ -60,10 +69,14 @@ class Trial(Struct, frozen=True, kw_only=True):
     """JSON pointer of the message, if a wrapper of the platform lies around it."""
     outputs: list[dict[str, Any]] = []
     """Each as plain JSON values: type, output, partition_key, once_key, data; or ignored with the reason."""
+    read: list[str] = []
+    """Paths with a value that some rule of the outputs that applied reads."""
+    guessed: list[str] = []
+    """Those of them that are read only by guesses of `entrepot map new`."""
     unread: list[str] = []
     """Paths with a value that no rule of the outputs that applied reads; `[]` stands for each element."""
     warnings: list[str] = []
-    errors: list[Problem] = []
+    errors: Sequence[Problem] = []
 
 
 def try_mapping(
@@ -103,9 +116,17 @@ def try_message(
         problem = Problem(
             message=str(error), position=error.position, hint=error.hint, value=shown(message, error.position)
         )
-        unread = _unread(message, mapping, range(len(mapping.read_paths)))
-        return Trial(mapping=mapping.version, key=key, errors=[problem], warnings=warnings, unread=unread)
-    applied = sorted({result.output // ELEMENTS_MAX for result in results})
+        uses = _uses(message, mapping, range(len(mapping.read_paths)))
+        return Trial(
+            mapping=mapping.version,
+            key=key,
+            errors=[problem],
+            warnings=warnings,
+            read=uses["read"],
+            guessed=uses["guessed"],
+            unread=uses["unread"],
+        )
+    uses = _uses(message, mapping, {result.output // ELEMENTS_MAX for result in results})
     for result in results:
         if isinstance(result, Event):
             warnings += [f"{NAMES[type(result.data)]} {result.output}: {note}" for note in _look(result.data)]
@@ -113,9 +134,25 @@ def try_message(
         mapping=mapping.version,
         key=key,
         outputs=[_plain(result) for result in results],
-        unread=_unread(message, mapping, applied),
         warnings=warnings,
+        read=uses["read"],
+        guessed=uses["guessed"],
+        unread=uses["unread"],
     )
+
+
+def placed(trial: Trial, body: bytes) -> Trial:
+    """The trial with line and column of each problem in the text of the sample."""
+    errors = [_placed(problem, body) for problem in trial.errors]
+    return msgspec.structs.replace(trial, errors=errors)
+
+
+def _placed(problem: Problem, body: bytes) -> Problem:
+    place = find_place(body, problem.position)
+    if place is None:
+        return problem
+    known = {name: getattr(problem, name) for name in problem.__struct_fields__}
+    return PlacedProblem(**known, line=place[0], column=place[1])
 
 
 def split_sample(body: bytes, content_type: str) -> list[bytes]:
@@ -149,18 +186,21 @@ def _plain(result: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- unread fields
 
 
-def _unread(message: Any, mapping: CompiledMapping, applied: Any) -> list[str]:
+def _uses(message: Any, mapping: CompiledMapping, applied: Any) -> dict[str, list[str]]:
+    """Every path with a value, under read and perhaps guessed, or under unread."""
     read: set[tuple[Segment, ...]] = set()
     for index in applied:
         if index < len(mapping.read_paths):
             read |= mapping.read_paths[index]
-    left: dict[str, None] = {}
+    found: dict[str, dict[str, None]] = {"read": {}, "guessed": {}, "unread": {}}
     for count, path in enumerate(_leaves(message, ())):
         if count >= LEAVES_MAX:
             break
-        if not _is_read(path, read):
-            left[dotted(tuple(EACH if isinstance(part, int) else part for part in path))] = None
-    return list(left)
+        shown = dotted(tuple(EACH if isinstance(part, int) else part for part in path))
+        found["read" if _is_read(path, read) else "unread"][shown] = None
+        if _is_read(path, mapping.guessed & read):
+            found["guessed"][shown] = None
+    return {use: list(paths) for use, paths in found.items()}
 
 
 def _leaves(value: Any, path: tuple[Segment, ...]) -> Iterator[tuple[Segment, ...]]:
@@ -176,7 +216,7 @@ def _leaves(value: Any, path: tuple[Segment, ...]) -> Iterator[tuple[Segment, ..
             yield path
 
 
-def _is_read(path: tuple[Segment, ...], read: set[tuple[Segment, ...]]) -> bool:
+def _is_read(path: tuple[Segment, ...], read: AbstractSet[tuple[Segment, ...]]) -> bool:
     """Whether a rule reads this value, or something that it is a part of."""
     spellings: set[tuple[Segment, ...]] = {()}
     for part in path:

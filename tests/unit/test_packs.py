@@ -61,7 +61,7 @@ def test_a_pack_that_does_not_exist_is_one_sentence(capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["x.toml"], "takes a mapping and a message"),
+        (["x.toml"], "takes a mapping and at least one message"),
         (["x.toml", "y.json", "--option", "a=b"], "--option is for a pack"),
         (["y.json", "--pack", "csv-stock", "--header", "oops"], "--header takes NAME:VALUE"),
         (["y.json", "--pack", "csv-stok"], "did you mean 'csv-stock'"),
