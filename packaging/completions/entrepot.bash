@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--config|--credentials|--format|--from|--header|--hub|--keep|--lane|--limit|--minutes|--option|--out|--pack|--policy|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--verify) ((at++)) ;;
+            --after|--answers|--config|--credentials|--format|--from|--header|--hub|--keep|--lane|--limit|--minutes|--option|--out|--pack|--policy|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--type|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -39,6 +39,9 @@ _entrepot() {
         " map coverage:--header") return ;;
         " map coverage:--option") return ;;
         " map coverage:--policy") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " map new:--from") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " map new:--type") return ;;
+        " map new:--to") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " doctor:--bundle") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " certify:--minutes") return ;;
         " certify:--out") return ;;
@@ -69,9 +72,10 @@ _entrepot() {
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
         " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
         " schema") follow='' options='--config --help --json --out' files= ;;
-        " map") follow='test coverage' options='--config --help --json' files= ;;
+        " map") follow='test coverage new' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
         " map coverage") follow='' options='--all --config --header --help --json --option --pack --policy' files=yes ;;
+        " map new") follow='' options='--config --from --help --json --to --type' files= ;;
         " packs") follow='list show' options='--config --help --json' files= ;;
         " packs list") follow='' options='--config --help --json' files= ;;
         " packs show") follow='' options='--config --help --json' files= ;;

@@ -36,6 +36,10 @@ def arguments(parser: ArgumentParser) -> None:
     coverage.add_argument("--policy", metavar="FILE", help="a policy (default: the region's, else nothing may leave)")
     coverage.add_argument("--all", action="store_true", help="show the fields that are read and the empty leaves, too")
     coverage.epilog = "Exit code 1: fields are unread or guessed, or whole events would stay. 2: a message is rejected."
+    new = actions.add_parser("new", help="write a first mapping from real messages, every line a guess to check")
+    new.add_argument("--from", dest="samples", metavar="SAMPLE", nargs="+", required=True, help="messages of one kind")
+    new.add_argument("--type", metavar="TYPE", help="the canonical type, such as order.created (default: guess)")
+    new.add_argument("--to", metavar="FILE", help="where to write it; never over a file (default: show it)")
 
 
 def _sample_arguments(test: ArgumentParser) -> None:
@@ -57,6 +61,10 @@ def run(options: Namespace) -> int:
 
     from runtime.cli import screen
 
+    if options.action == "new":
+        from runtime.cli import scaffold
+
+        return scaffold.make(options, [one for name in options.samples for one in _messages(Path(name))])
     attempt, samples = _attempt(options)
     trials: list[Trial] = []
     for path in samples:
@@ -106,8 +114,29 @@ def _pair(given: str, mark: str, option: str) -> tuple[str, str]:
 
 
 def _try_sample(attempt: Attempt, path: Path) -> list[Trial]:
+    from runtime.mapping.trial import placed
+
+    body, parts, one_each = _parts(path)
+    trials = [(trial, part) for part in parts for trial in attempt(part, one_each)]
+    return [placed(trial, body) if part is body else trial for trial, part in trials]
+
+
+def _messages(path: Path) -> list[Any]:
+    """Every message of a sample, decoded. Raises `ConfigError`."""
     from runtime.errors import Untranslatable
-    from runtime.mapping.trial import placed, split_sample
+    from runtime.mapping.decode import decode_json
+
+    _, parts, kind = _parts(path)
+    try:
+        return [decode_json(part, kind) for part in parts]
+    except Untranslatable as error:
+        raise ConfigError(f"{path}: {error} ({error.position})", hint=error.hint) from None
+
+
+def _parts(path: Path) -> tuple[bytes, list[bytes], str]:
+    """The sample, the messages in it, and the content type of each. Raises `ConfigError`."""
+    from runtime.errors import Untranslatable
+    from runtime.mapping.trial import split_sample
 
     body = _read_sample(path)
     kind = CONTENT_TYPES.get(path.suffix.lower(), "application/json")
@@ -115,9 +144,7 @@ def _try_sample(attempt: Attempt, path: Path) -> list[Trial]:
         parts = split_sample(body, kind)
     except Untranslatable as error:
         raise ConfigError(f"{path}: {error} ({error.position})", hint=error.hint) from None
-    one_each = "application/json" if kind == "text/csv" else kind.replace("x-ndjson", "json")
-    trials = [(trial, part) for part in parts for trial in attempt(part, one_each)]
-    return [placed(trial, body) if part is body else trial for trial, part in trials]
+    return body, parts, "application/json" if kind == "text/csv" else kind.replace("x-ndjson", "json")
 
 
 def load_file(path: Path) -> CompiledMapping:
