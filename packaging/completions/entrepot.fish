@@ -104,6 +104,8 @@ complete -c entrepot -n '__fish_seen_subcommand_from verify' -l credentials -r -
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -s h -l help -d 'show this help message and exit'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l json -d 'answer as JSON'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l config -r -F -d 'entrepot.toml (default: in this folder, else in /etc/entrepot)'
+complete -c entrepot -n '__fish_seen_subcommand_from schema' -l mapping -d 'the schema of mapping files, for completion in an editor'
+complete -c entrepot -n '__fish_seen_subcommand_from schema' -l pack -d 'the schema of pack.toml'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l out -r -F -d 'write one file a type into this folder'
 complete -c entrepot -n '__fish_seen_subcommand_from map; and not __fish_seen_subcommand_from test coverage new' -a test -d 'translate samples and show the result'
 complete -c entrepot -n '__fish_seen_subcommand_from map; and not __fish_seen_subcommand_from test coverage new' -a coverage -d 'fields read and unread, leaves filled, and what may leave'

@@ -1,4 +1,4 @@
-"""`entrepot schema`: the canonical event types as JSON Schema 2020-12, with the residency class of every field."""
+"""`entrepot schema`: the canonical event types as JSON Schema 2020-12, and the schemas of mapping and pack files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from runtime.errors import ConfigError
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """A type, or --out."""
+    """A type, --mapping, --pack, or --out."""
     parser.add_argument("type", nargs="?", help="one type, such as order.created (default: list them)")
+    parser.add_argument(
+        "--mapping", action="store_true", help="the schema of mapping files, for completion in an editor"
+    )
+    parser.add_argument("--pack", action="store_true", help="the schema of pack.toml")
     parser.add_argument("--out", metavar="DIR", help="write one file a type into this folder")
 
 
@@ -22,6 +26,8 @@ def run(options: Namespace) -> int:
     from runtime.cli import screen
     from runtime.nearest import nearest
 
+    if options.mapping or options.pack:
+        return _language(options)
     if options.type is not None and options.type not in TYPES:
         raise ConfigError(
             f"there is no event type {options.type!r}{nearest(options.type, TYPES)}",
@@ -38,6 +44,29 @@ def run(options: Namespace) -> int:
     else:
         rows = [(name, f"v{TYPES[name].version}", TYPES[name].ce_type, TYPES[name].key_field) for name in chosen]
         screen.table(("type", "version", "ce-type", "key"), rows)
+    return 0
+
+
+def _language(options: Namespace) -> int:
+    """The schemas of the files that people write."""
+    from runtime.cli import screen
+    from runtime.mapping.language import mapping_schema, pack_schema
+
+    if options.type is not None or (options.mapping and options.pack and not options.out):
+        raise ConfigError(
+            "--mapping and --pack each show one schema", hint="with --out DIR both are written, without a type"
+        )
+    chosen = {"mapping": mapping_schema} if options.mapping else {}
+    chosen |= {"pack": pack_schema} if options.pack else {}
+    if not options.out:
+        screen.show_json(next(iter(chosen.values()))())
+        return 0
+    written = [str(_write(Path(options.out), name, make())) for name, make in chosen.items()]
+    if options.json:
+        screen.show_json(written)
+    else:
+        for path in written:
+            screen.say(f"{path}; the first line of the file that you write: #:schema {path}", "ok")
     return 0
 
 

@@ -31,7 +31,7 @@ FORMATS = ("json", "csv", "ndjson-line")
 CONVERTER_NAMES = frozenset({*CONVERTERS, "instant"})
 HEADERS_MAX = 8
 """Of those that a source keeps with each fact; each costs disk in every row."""
-_TOP = frozenset(
+TOP_KEYS = frozenset(
     {
         "mapping",
         "version",
@@ -46,11 +46,15 @@ _TOP = frozenset(
         "description",
     }
 )
-_OUTPUT = frozenset(
+OUTPUT_KEYS = frozenset(
     {"type", "messages", "when", "each", "where", "only_first", "partition_key", "once", "fields", "description"}
 )
+IGNORE_KEYS = frozenset({"messages", "when", "reason"})
+MISSING = ("letter", "omit", "received")
+UNKNOWN = ("letter", "omit", "keep")
+UNMATCHED = ("letter", "ignore")
 _SOURCES = ("path", "first", "join", "const", "jmespath")
-_FIELD = frozenset(
+FIELD_KEYS = frozenset(
     {
         *_SOURCES,
         "with",
@@ -166,7 +170,7 @@ def read_document(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME
         spot.fail("not valid TOML: nested too deeply")
     spot = Spot(file, text=text)
     tree = fill_in(tree, frame.options, spot)
-    _known(tree, _TOP, spot)
+    _known(tree, TOP_KEYS, spot)
     tables, files = load_tables(tree.get("tables", {}), spot.child("tables"), read_text)
     outputs = _list_of_tables(tree, "outputs", spot)
     if len(outputs) > OUTPUTS_MAX:
@@ -186,7 +190,7 @@ def read_document(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME
         zone=_zone(tree, spot),
         key=read_paths(tree, "key", spot),
         headers=frame.headers + read_headers(tree, spot),
-        unmatched=_choice(tree, "unmatched", spot, ("letter", "ignore"), "letter"),
+        unmatched=_choice(tree, "unmatched", spot, UNMATCHED, "letter"),
         tables=tables,
         files=files,
         ignores=[_ignore(entry, spot.child("ignore").item(at), frame) for at, entry in enumerate(ignores)],
@@ -215,14 +219,14 @@ def _messages(tree: dict[str, Any], spot: Spot, frame: Frame) -> frozenset[str]:
 
 
 def _ignore(tree: dict[str, Any], spot: Spot, frame: Frame) -> IgnoreRule:
-    _known(tree, frozenset({"messages", "when", "reason"}), spot)
+    _known(tree, IGNORE_KEYS, spot)
     when = _text(tree, "when", spot, required="messages" not in tree)
     reason = _text(tree, "reason", spot, required=True)
     return IgnoreRule(spot=spot, messages=_messages(tree, spot, frame), when=str(when or "true"), reason=str(reason))
 
 
 def _output(tree: dict[str, Any], spot: Spot, tables: dict[str, Table], frame: Frame) -> OutputRule:
-    _known(tree, _OUTPUT, spot)
+    _known(tree, OUTPUT_KEYS, spot)
     name = _text(tree, "type", spot, required=True)
     kind = TYPES.get(str(name))
     if kind is None:
@@ -261,7 +265,7 @@ def _field(tree: Any, spot: Spot, tables: dict[str, Table]) -> FieldRule:
         return FieldRule(spot=spot, kind="path", paths=(_path(tree, spot),))
     if not isinstance(tree, dict):
         spot.fail(f"expected a path or a rule; a fixed value is written {{ const = {_toml(tree)} }}")
-    _known(tree, _FIELD, spot)
+    _known(tree, FIELD_KEYS, spot)
     given = [name for name in _SOURCES if name in tree]
     if len(given) > 1:
         spot.fail(f"{given[0]} and {given[1]} exclude each other")
@@ -286,8 +290,8 @@ def _field(tree: Any, spot: Spot, tables: dict[str, Table]) -> FieldRule:
         zone=_zone(tree, spot),
         table=_table(tree, spot, tables),
         default=_default(tree, spot),
-        missing=_choice(tree, "missing", spot, ("letter", "omit", "received"), ""),
-        unknown=_choice(tree, "unknown", spot, ("letter", "omit", "keep"), ""),
+        missing=_choice(tree, "missing", spot, MISSING, ""),
+        unknown=_choice(tree, "unknown", spot, UNKNOWN, ""),
         each=_each(tree, spot),
         where=_text(tree, "where", spot),
         fields=_fields(tree["fields"], spot.child("fields"), tables) if "fields" in tree else None,
