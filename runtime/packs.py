@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 from runtime import plugins
 from runtime.errors import ConfigError
 from runtime.mapping.pack import FILE, CompiledPack, load_pack
+from runtime.mapping.tables import Read
 
 FILE_BYTES_MAX = 4_000_000
 
@@ -18,11 +19,13 @@ def names() -> list[str]:
     return plugins.names(plugins.PACKS)
 
 
-def load(name: str, options: Mapping[str, str] | None = None, *, where: str = "packs") -> CompiledPack:
-    """Compile an installed pack. `where` names who asks. Raises `ConfigError`."""
+def load(
+    name: str, options: Mapping[str, str] | None = None, *, where: str = "packs", read_region: Read | None = None
+) -> CompiledPack:
+    """Compile an installed pack. `where` names who asks; `read_region` reads a table of the region. Raises `ConfigError`."""
     folder = files(plugins.pack(name, where=where))
     try:
-        return load_pack(lambda file: _read(folder, file), f"{name}/{FILE}", options)
+        return load_pack(lambda file: _read(folder, file), f"{name}/{FILE}", options, read_region)
     except FileNotFoundError:
         raise ConfigError(
             f"{where}: the pack {name!r} has no {FILE}", hint="reinstall the package that provides it"

@@ -93,7 +93,7 @@ def _attempt(options: Namespace) -> tuple[Attempt, list[Path]]:
     files = [Path(name) for name in options.files]
     if options.pack is not None:
         chosen = dict(_pair(given, "=", "--option") for given in options.option)
-        pack = packs.load(options.pack, chosen, where="--pack")
+        pack = packs.load(options.pack, chosen, where="--pack", read_region=lambda name: _read_table(Path(name)))
         return (lambda body, kind: try_pack(pack, body, kind, headers, received_us=clock.now_us())), files
     if len(files) < 2:
         raise ConfigError(

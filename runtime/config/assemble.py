@@ -185,7 +185,12 @@ class _Assembly:
         if shared.options and shared.pack is None:
             raise ConfigError(f"{self.where}: {at}.options are those of a pack, and there is no pack")
         if shared.pack is not None:
-            pack = packs.load(shared.pack, shared.options, where=f"{self.where}: {at}.pack")
+            pack = packs.load(
+                shared.pack,
+                shared.options,
+                where=f"{self.where}: {at}.pack",
+                read_region=lambda name: self._table(self.directory / name),
+            )
             self.files.append(pack.sha256.encode())
             return pack
         if shared.translator is not None:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from runtime.mapping.document import Frame, read_headers, read_paths
 from runtime.mapping.faults import Spot
 from runtime.mapping.paths import Path
+from runtime.mapping.tables import REGION
 
 MESSAGES_MAX = 300
 
@@ -43,6 +44,8 @@ class PackOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     choices: list[str] = []
     column: bool = False
     """The value is the name of a column or key, taken as it stands: dots in it are no path."""
+    table: bool = False
+    """The value is the name of a table file of the region, beside entrepot.toml; without one the table is empty."""
 
 
 class PackMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,6 +161,8 @@ def _options(manifest: Manifest, given: Mapping[str, str], spot: Spot) -> dict[s
             spot.child(name).fail(f"must be set: {option.says}")
         if value is not None and option.choices and value not in option.choices:
             spot.child(name).fail(f'"{value}" is not possible', given=value, choices=option.choices)
+        if option.table:
+            value = REGION + (value or "")
         chosen[name] = _quoted(value) if option.column and value is not None else value
     return chosen
 

@@ -20,7 +20,7 @@ from runtime.mapping.generate import condition
 from runtime.mapping.keys import key_reader, walk
 from runtime.mapping.manifest import Manifest, PackMessage, PackRules, read_manifest
 from runtime.mapping.paths import HEADER, dotted, pointer
-from runtime.mapping.tables import Read
+from runtime.mapping.tables import REGION, Read
 from runtime.ports import NO_HEADERS
 
 FILE = "pack.toml"
@@ -45,8 +45,11 @@ class Found(Struct, frozen=True):
     """Added to the number of each output."""
 
 
-def load_pack(read_text: Read, file: str, options: Mapping[str, str] | None = None) -> CompiledPack:
+def load_pack(
+    read_text: Read, file: str, options: Mapping[str, str] | None = None, read_region: Read | None = None
+) -> CompiledPack:
     """Compile a pack. `read_text(name)` gives the text of a file of its folder; `file` names pack.toml in messages.
+    `read_region(name)`: of a table of the region that an option names.
 
     Raises `ConfigError`: one sentence with the file, the key path, what is wrong and the nearest choice.
     """
@@ -54,11 +57,19 @@ def load_pack(read_text: Read, file: str, options: Mapping[str, str] | None = No
     rules = read_manifest(text, file, options or {})
     folder = file.removesuffix(FILE)
     mappings: dict[str, CompiledMapping] = {}
+
+    def read_table(name: str) -> str:
+        if not name.startswith(REGION):
+            return read_text(name)
+        if read_region is None:
+            raise LookupError(name)
+        return read_region(name.removeprefix(REGION))
+
     for at, message in enumerate(rules.manifest.messages):
         name = message.mapping
         if name and name not in mappings:
             try:
-                mappings[name] = load(read_text(name), folder + name, read_text, rules.frame(name))
+                mappings[name] = load(read_text(name), folder + name, read_table, rules.frame(name))
             except OSError as error:
                 rules.spot.child("messages").item(at).child("mapping").fail(
                     f"cannot read {name} ({type(error).__name__})"

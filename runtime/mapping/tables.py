@@ -1,4 +1,7 @@
-"""Lookup tables of a mapping: inline (`[tables.units]`), or a data file beside it (`file = "units.toml"` or `.csv`)."""
+"""Lookup tables of a mapping: inline (`[tables.units]`), or a data file beside it (`file = "units.toml"` or `.csv`).
+
+Cross-reference tables (SKU, customer, location) are the same thing: files of the region, also where a pack asks for them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from runtime.mapping.faults import Spot
 
 ENTRIES_MAX = 100_000
 """Of one table: a carrier's full code list is a few thousand."""
+
+REGION = "region:"
+"""Before the name of a file that lies beside entrepot.toml, not in the pack; alone: the region gives none."""
+_FILE_KEYS = frozenset({"file", "key", "value"})
 
 Table = dict[str, Any]
 Read = Callable[[str], str]
@@ -27,49 +34,67 @@ def load_tables(tree: Any, spot: Spot, read_text: Read) -> tuple[dict[str, Table
         here = spot.child(name)
         if not isinstance(content, dict):
             here.fail('expected a table of code = "value" lines')
-        if set(content) == {"file"} and str(content["file"]).endswith((".toml", ".csv")):
-            file = str(content["file"])
+        file = str(content.get("file", "")) if set(content) <= _FILE_KEYS else ""
+        if file == REGION:
+            content = {}
+        elif file.endswith((".toml", ".csv")):
             files[file] = _read(file, here.child("file"), read_text)
-            content = _parse(file, files[file], here)
+            content = _parse(file, files[file], content, here)
         tables[name] = _checked(content, here)
     return tables, files
 
 
 def _read(file: str, spot: Spot, read_text: Read) -> str:
-    if file.startswith("/") or ".." in file.split("/") or "\\" in file or "\0" in file:
-        spot.fail("a table file lies beside the mapping: a relative name without ..")
+    name = file.removeprefix(REGION)
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name or "\0" in name:
+        beside = "the mapping" if name == file else "entrepot.toml"
+        spot.fail(f"a table file lies beside {beside}: a relative name without ..")
     try:
         return read_text(file)
     except (OSError, UnicodeError, LookupError) as error:
-        spot.fail(f"cannot read {file} ({type(error).__name__})")
+        spot.fail(f"cannot read {name} ({type(error).__name__})")
 
 
-def _parse(file: str, text: str, spot: Spot) -> Table:
+def _parse(file: str, text: str, said: Mapping[str, Any], spot: Spot) -> Table:
+    file = file.removeprefix(REGION)
     if file.endswith(".csv"):
-        return _parse_csv(file, text, spot)
+        return _parse_csv(file, text, said, spot)
+    if len(said) > 1:
+        spot.fail("key and value name columns of a CSV file")
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         spot.fail(f"{file} is not TOML: {error}")
 
 
-def _parse_csv(file: str, text: str, spot: Spot) -> Table:
-    """A header line, then code and value; `;` where the header has one."""
+def _parse_csv(file: str, text: str, said: Mapping[str, Any], spot: Spot) -> Table:
+    """A header line, then code and value, or the columns that the mapping names; `;` where the header has one."""
     lines = text.removeprefix("\ufeff").splitlines()
     delimiter = ";" if lines and ";" in lines[0] else ","
     table: Table = {}
     try:
+        head = next(csv.reader(lines[:1], delimiter=delimiter, strict=True), [])
+        key, value = (_column(file, head, said, name, at, spot) for at, name in enumerate(("key", "value")))
         for number, row in enumerate(csv.reader(lines[1:], delimiter=delimiter, strict=True), start=2):
             if not row:
                 continue
-            if len(row) < 2:
-                spot.fail(f"{file}, line {number}: expected code{delimiter}value")
-            if row[0] in table:
-                spot.fail(f"{file}, line {number}: the code {row[0]} stands there twice")
-            table[row[0]] = row[1]
+            if len(row) <= max(key, value):
+                wanted = f"{max(key, value) + 1} columns" if len(said) > 1 else f"code{delimiter}value"
+                spot.fail(f"{file}, line {number}: expected {wanted}")
+            if row[key] in table:
+                spot.fail(f"{file}, line {number}: the code {row[key]} stands there twice")
+            table[row[key]] = row[value]
     except csv.Error as error:
         spot.fail(f"{file} is not CSV: {error}")
     return table
+
+
+def _column(file: str, head: list[str], said: Mapping[str, Any], name: str, usual: int, spot: Spot) -> int:
+    if name not in said:
+        return usual
+    if said[name] not in head:
+        spot.child(name).fail(f'{file} has no column "{said[name]}"', given=said[name], choices=head)
+    return head.index(said[name])
 
 
 def _checked(content: Mapping[str, Any], spot: Spot) -> Table:

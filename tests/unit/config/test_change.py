@@ -95,6 +95,16 @@ def test_a_changed_mapping_starts_its_source_anew_and_no_other(load: Load) -> No
     assert (found.uplink, found.listen, found.drains) == (False, False, {})
 
 
+def test_a_changed_entry_of_a_region_s_table_starts_the_source_of_a_pack_anew(load: Load, tmp_path: Path) -> None:
+    packed = ('mapping = "mapping.toml"', 'pack = "shopify"\noptions = { skus = "skus.csv" }')
+    (tmp_path / "skus.csv").write_text("item,sku\n1,MUG-BLUE\n")
+    before = load(packed)
+    (tmp_path / "skus.csv").write_text("item,sku\n1,MUG-RED\n")
+    after = load(packed)
+    assert before.digest != after.digest
+    assert plan(before, after).started == {"wms"}
+
+
 def test_added_and_removed_sources(load: Load) -> None:
     both, one = load(), load((WMS, ""))
     assert (plan(one, both).started, plan(one, both).ended) == ({"wms"}, frozenset())
