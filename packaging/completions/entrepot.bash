@@ -9,7 +9,7 @@ _entrepot() {
             --after|--answers|--config|--credentials|--format|--from|--header|--hub|--keep|--lane|--limit|--minutes|--option|--out|--pack|--policy|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--type|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -42,6 +42,7 @@ _entrepot() {
         " map new:--from") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " map new:--type") return ;;
         " map new:--to") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " adapter new:--to") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " doctor:--bundle") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " certify:--minutes") return ;;
         " certify:--out") return ;;
@@ -52,7 +53,7 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload status letters replay topology adopt verify schema map packs doctor certify journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload status letters replay topology adopt verify schema map adapter packs doctor certify journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
@@ -76,6 +77,8 @@ _entrepot() {
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
         " map coverage") follow='' options='--all --config --header --help --json --option --pack --policy' files=yes ;;
         " map new") follow='' options='--config --from --help --json --to --type' files= ;;
+        " adapter") follow='new' options='--config --help --json' files= ;;
+        " adapter new") follow='' options='--config --help --json --to' files= ;;
         " packs") follow='list show' options='--config --help --json' files= ;;
         " packs list") follow='' options='--config --help --json' files= ;;
         " packs show") follow='' options='--config --help --json' files= ;;

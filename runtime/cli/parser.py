@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "verify": "prove from the hub alone that nothing was lost, changed or invented",
     "schema": "the canonical event types as JSON Schema",
     "map": "try a mapping on a sample message",
+    "adapter": "start an adapter of your own: a package that passes the conformance suite",
     "packs": "the mapping packs: which platforms, which messages, what to tell the platform",
     "doctor": "look at everything that the agent stands on",
     "certify": "try this host's own disk and hub, and sign what was seen",
