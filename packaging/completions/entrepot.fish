@@ -78,7 +78,7 @@ complete -c entrepot -n '__fish_seen_subcommand_from replay' -l config -r -F -d 
 complete -c entrepot -n '__fish_seen_subcommand_from replay' -l source -x -d 'whose messages'
 complete -c entrepot -n '__fish_seen_subcommand_from replay' -l from -x -d 'an intake number, or an instant such as 2026-03-02T08:00:00Z'
 complete -c entrepot -n '__fish_seen_subcommand_from replay' -l to -x -d 'an intake number, or an instant such as 2026-03-02T08:00:00Z (default: the newest)'
-complete -c entrepot -n '__fish_seen_subcommand_from replay' -l dry-run -d 'only say what would happen'
+complete -c entrepot -n '__fish_seen_subcommand_from replay' -l dry-run -d 'only say what would happen, old and new results side by side'
 complete -c entrepot -n '__fish_seen_subcommand_from topology; and not __fish_seen_subcommand_from show apply' -a show -d 'compare, change nothing (the default)'
 complete -c entrepot -n '__fish_seen_subcommand_from topology; and not __fish_seen_subcommand_from show apply' -a apply -d 'make what is missing, mend what is weak'
 complete -c entrepot -n '__fish_seen_subcommand_from topology' -s h -l help -d 'show this help message and exit'

@@ -19,6 +19,7 @@ from runtime.journal import books, intake, letters, meta
 from runtime.journal.journal import Journal
 from runtime.journal.letters import Letter
 from runtime.journal.store import Connection
+from runtime.pipeline.difference import Difference, find_differences
 from runtime.pipeline.translate import Tally, Translation, write_tally
 
 FACTS_MAX = 200
@@ -35,8 +36,11 @@ class Change(Struct, frozen=True, kw_only=True):
     source: str
     type: str
     result: str
-    """new, same, differs, ignored, letter (or waiting for one), or gone (no longer in the journal)."""
+    """new, same, differs, dropped (dry run: the rules no longer give it), ignored, letter (or waiting for one), or gone
+    (no longer in the journal)."""
     reason: str = ""
+    differences: list[Difference] = []
+    """Of a dry run, for what is new, differs or is dropped."""
 
 
 class Retry(Struct, frozen=True, kw_only=True):
@@ -194,8 +198,10 @@ class Replay:
             else _compare(envelope, output, known)
             for output in outputs
         ]
+        if dry_run:
+            return _side_by_side(envelope, outputs, changes, known)
         missing = [o for o, c in zip(outputs, changes, strict=True) if c.result == "new"]
-        if missing and not dry_run and not any(c.result == "differs" for c in changes):
+        if missing and not any(c.result == "differs" for c in changes):
             self._add(connection, envelope, missing)
         return changes
 
@@ -207,6 +213,29 @@ class Replay:
         tally = Tally(accepted=1, pending=1)  # settle() counts one pending fact off; this one was settled before
         new = self._translation.settle(connection, envelope, missing, tally, late=True)
         write_tally(connection, new, tally)
+
+
+def _side_by_side(
+    envelope: Envelope,
+    outputs: Sequence[Event | Ignored],
+    changes: list[Change],
+    known: dict[int, tuple[str, bytes]],
+) -> list[Change]:
+    """The same changes with old and new leaves, and what the rules no longer give; that stays as it was sealed."""
+    told = []
+    for output, change in zip(outputs, changes, strict=True):
+        if change.result in {"new", "differs"} and isinstance(output, Event):
+            after = (NAMES[type(output.data)], msgspec.json.encode(output.data))
+            found = find_differences(known.get(output.output), after)
+            change = msgspec.structs.replace(change, differences=found)
+        told.append(change)
+    given = {output.output for output in outputs}
+    for number in sorted(known.keys() - given):
+        dropped = _change(
+            envelope, number, known[number][0], "dropped", "the rules no longer give it; what was sealed stays"
+        )
+        told.append(msgspec.structs.replace(dropped, differences=find_differences(known[number], None)))
+    return told
 
 
 def _compare(envelope: Envelope, output: Event | Ignored, known: dict[int, tuple[str, bytes]]) -> Change:

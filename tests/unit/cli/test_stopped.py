@@ -115,6 +115,12 @@ def test_a_dry_replay_says_what_a_changed_mapping_would_do_and_changes_nothing(
     mapping.write_text(mapping.read_text().replace('remarks = "order.note"\n', ""))
     differs = entrepot(capsys, *words, config)
     assert (differs.code, differs.json()["counts"]) == (1, {"differs": 1})
+    (difference,) = differs.json()["changes"][0]["differences"]
+    assert difference["leaf"] == "remarks"
+    assert difference["before"].startswith("(text, ")
+    assert difference["after"] is None
+    table = entrepot(capsys, *(word for word in words if word != "--json"), config)
+    assert "by the rules of today" in table.out
 
 
 def test_the_journal_is_verified(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

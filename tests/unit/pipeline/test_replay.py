@@ -77,6 +77,24 @@ def test_a_dry_run_writes_nothing(bench: Bench, translator: StockTranslator) -> 
     assert list(bench.connection.iterdump()) == before
 
 
+def test_a_dry_run_shows_old_and_new_side_by_side(bench: Bench, translator: StockTranslator) -> None:
+    accept(bench, 1)
+    translator.added = Decimal(5)
+    (change,) = drive(bench.kernel.replay.replay("wms", 1, 9, dry_run=True))
+    (difference,) = change.differences
+    assert difference.leaf == "on_hand"
+    assert difference.before is not None
+    assert difference.after is not None
+    assert Decimal(difference.after) == Decimal(difference.before) + 5
+
+
+def test_a_dry_run_names_an_event_that_the_rules_no_longer_give(bench: Bench, translator: StockTranslator) -> None:
+    translator.copies = 2
+    accept(bench, 1)
+    translator.copies = 1
+    assert replay(bench, dry_run=True) == [("1.1.0", "same"), ("1.1.1", "dropped")]
+
+
 def test_only_the_range_and_the_source_are_replayed_and_only_what_was_translated(bench: Bench) -> None:
     accept(bench, 1, 2)
     bench.accept(message(), source="carrier")
