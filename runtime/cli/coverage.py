@@ -65,7 +65,7 @@ def _tell(coverage: Coverage, policy: str, *, everything: bool) -> None:
     uses = [field.use for field in coverage.fields]
     counts = ", ".join(f"{uses.count(use)} {use}" for use in ("read", "guessed", "unread"))
     screen.say(
-        f"{coverage.messages} messages ({coverage.rejected} rejected, {coverage.ignored} ignored); fields: {counts}",
+        f"{coverage.messages} message{'s' * (coverage.messages != 1)} ({coverage.rejected} rejected, {coverage.ignored} ignored); fields: {counts}",
         "critical" if coverage.rejected else "",
     )
     shown = [field for field in coverage.fields if everything or field.use != "read"]
@@ -84,7 +84,7 @@ def _tell_type(name: str, events: int, leaves: list[LeafUse], *, everything: boo
     from runtime.cli import screen
 
     filled = [leaf for leaf in leaves if leaf.filled]
-    screen.say(f"{name}: {events} events, {len(filled)} of {len(leaves)} leaves filled", "ok")
+    screen.say(f"{name}: {events} event{'s' * (events != 1)}, {len(filled)} of {len(leaves)} leaves filled", "ok")
     rows = [
         (leaf.path, leaf.class_name, f"{leaf.filled} of {events}", leaf.hub if leaf.filled else "", leaf.rule)
         for leaf in (leaves if everything else filled)
