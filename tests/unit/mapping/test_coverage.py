@@ -47,6 +47,11 @@ def test_a_confirmed_guess_is_no_guess_any_more() -> None:
     assert try_mapping(mapping, json.dumps(MESSAGE).encode()).guessed == []
 
 
+def test_what_a_confirmed_rule_reads_is_no_guess_although_a_guess_reads_it_too() -> None:
+    both = MAPPING.replace('occurred_at = "at"', 'available = "qty"\noccurred_at = "at"')
+    assert try_mapping(load(both, "acme.toml", {}.__getitem__), json.dumps(MESSAGE).encode()).guessed == []
+
+
 def test_zero_fills_a_leaf_and_an_absent_value_does_not() -> None:
     found = {leaf.path: leaf.filled for leaf in covered([MESSAGE, {**MESSAGE, "batch": ""}]).leaves}
     assert (found["on_hand"], found["lot"], found["bin"]) == (2, 1, 0)
