@@ -60,7 +60,13 @@ def call(data_dir: Path, verb: str, parameters: dict[str, Any]) -> Any:
         ) from None
     finally:
         connection.close()
-    answer = json.loads(body)
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        raise Permanent(
+            f"the agent failed at this and did not say why (status {response.status}); it goes on",
+            hint="the end of its log says more: `journalctl -u entrepot -n 20`; please report it, it is a defect",
+        ) from None
     if response.status == http.client.OK:
         return answer
     raise _KINDS.get(answer["kind"], EntrepotError)(answer["error"], hint=answer["hint"])

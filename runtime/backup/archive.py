@@ -65,7 +65,7 @@ class Archive:
 
     async def make(self, place: Path) -> Backup:
         """Write it to `place`, or into it when that is a folder. Raises `Refused`, `Retryable`, `Permanent`."""
-        target = _target(place, self._journal.region, clock.now_us())
+        target = _named(place, self._journal.region)
         usage = await self._journal.read(retention.usage)
         unfinished = target.with_name(f".{target.name}.part")
         try:
@@ -102,6 +102,13 @@ class Archive:
             for path in sorted(self._keys.iterdir()):
                 shutil.copyfile(path, folder / KEYS / path.name)
         manifests.write(folder, manifest, self._identity)
+
+
+def _named(place: Path, region: str) -> Path:
+    try:
+        return _target(place, region, clock.now_us())
+    except OSError as error:  # a folder above it is closed to the agent
+        raise _refusal(place, error) from error
 
 
 def _target(place: Path, region: str, now_us: int) -> Path:

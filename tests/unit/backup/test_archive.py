@@ -71,6 +71,12 @@ async def test_a_copy_that_is_given_up_leaves_the_journal_at_work(tmp_path: Path
         assert (await archive(kernel).make(tmp_path / "backup")).manifest.facts == 801
 
 
+async def test_a_place_that_cannot_be_looked_at_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    async with support.region(tmp_path) as kernel:
+        with pytest.raises(Refused, match="cannot be written"):
+            await archive(kernel).make(tmp_path / ("x" * 300))
+
+
 async def test_a_place_that_takes_no_copy_does_not_end_the_agent(tmp_path: Path) -> None:
     async with support.region(tmp_path) as kernel:
         await fill(kernel, 5)
