@@ -6,6 +6,13 @@ Foreign exceptions are mapped to these at the edge. `hint` says what an operator
 from __future__ import annotations
 
 
+def with_step(sentence: str, step: str) -> str:
+    """What is wrong and what to do now, as one text."""
+    if not step:
+        return sentence
+    return f"{sentence} {step}" if sentence.endswith((".", "?", "!")) else f"{sentence}. {step[0].upper()}{step[1:]}"
+
+
 class EntrepotError(Exception):
     """Root of everything Entrepot raises on purpose; `str(error)` is one clear sentence."""
 

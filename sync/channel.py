@@ -17,6 +17,8 @@ Handler = Callable[[bytes, bytes, bytes], None]
 """Called with (subject, header block, data) as soon as a message arrives; must not raise or block."""
 STREAM_MISSING = 10059
 MESSAGE_MISSING = 10037
+REPLICAS_UNSUPPORTED = 10074
+_ONE_SERVER = "the hub is a single server: set replicas = 1 under [hub] and reload, or have the hub made a cluster"
 WRONG_SEQUENCE = frozenset({10071, 10164})
 
 
@@ -24,7 +26,8 @@ class ApiError(Permanent):
     """JetStream answered with an error object."""
 
     def __init__(self, code: int, err_code: int, description: str) -> None:
-        super().__init__(f"the hub answered: {description} (error {err_code or code})")
+        hint = _ONE_SERVER if err_code == REPLICAS_UNSUPPORTED else ""
+        super().__init__(f"the hub answered: {description} (error {err_code or code})", hint=hint)
         self.err_code = err_code
         self.code = code
 

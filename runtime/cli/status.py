@@ -6,6 +6,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
+from runtime.errors import with_step
+
 CODES = {"ok": 0, "warning": 1, "critical": 2}
 BOOKS = ("delivered", "withheld", "dead_lettered", "ignored", "expired", "pending")
 
@@ -50,7 +52,7 @@ def sentences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "warning", f"{total:,} rejected messages (letters) wait for you: {parts}; see `entrepot letters list`"
     for alert in status["alerts"]:
         if alert["name"] not in {"lane_fenced", "letters_waiting", "hub_away"}:
-            yield alert["severity"], f"{alert['sentence']} {alert['action']}".strip()
+            yield alert["severity"], with_step(alert["sentence"], alert["action"])
     for warning in status["warnings"]:
         yield "warning", f"warning: {warning}"
 
@@ -66,7 +68,7 @@ def _fences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if lane["fenced"]:
             fence = lane["fence"] or {"reason": "", "action": ""}
             sentence = f"stopped sending on {name}, waiting for you (fenced: {lane['fenced']}): {fence['reason']}"
-            yield "critical", f"{sentence} {fence['action']}".strip()
+            yield "critical", with_step(sentence, fence["action"])
 
 
 def _hub(status: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,8 @@ import math
 
 from msgspec import UNSET, Struct, UnsetType
 
+from runtime.errors import with_step
+
 
 class Flaw(Struct, frozen=True, kw_only=True):
     """One place in the input that is wrong; `pointer` is a JSON pointer, for NDJSON `/<line number>`."""
@@ -126,7 +128,7 @@ def too_slow(part: str, seconds: float) -> Rejection:
 
 def key_conflict(reason: str) -> Rejection:
     """409: the same idempotency key came before with another body."""
-    detail = f"{reason} Use a new key for a new message; a retry must repeat the first body byte for byte."
+    detail = with_step(reason, "Use a new key for a new message; a retry must repeat the first body byte for byte.")
     return Rejection(409, "key-conflict", "Key used for another message", detail)
 
 
