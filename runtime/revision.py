@@ -75,7 +75,11 @@ class Workshop:
 
     def first(self, configuration: Configuration) -> Revision:
         """For a start. Raises `ConfigError` when a source's secret is missing; one for the hub alone stops no intake."""
-        sources = {name: self._source(configuration, source) for name, source in configuration.sources.items()}
+        try:
+            sources = {name: self._source(configuration, source) for name, source in configuration.sources.items()}
+        except ConfigError:
+            configuration.read_secrets()  # names the file and the key of a secret that is missing
+            raise
         try:
             secrets = configuration.read_secrets()
         except ConfigError:

@@ -31,7 +31,10 @@ class Vault:
             if path.is_file():
                 return _read(path)
         known = sorted(p.name for d in self._directories if d.is_dir() for p in d.iterdir() if p.is_file())
-        places = " or ".join(str(d) for d in self._directories) or "no [secrets] dir is configured"
+        if not self._directories:
+            hint = f'add [secrets] with dir = "secrets", and put the secret into the file secrets/{name}'
+            raise ConfigError(f"secret {name!r} cannot be looked up: no [secrets] dir is configured", hint=hint)
+        places = " or ".join(str(d) for d in self._directories)
         raise ConfigError(
             f"secret {name!r} is missing in {places}{nearest(name, known)}", hint=f"write the secret into {places}"
         )

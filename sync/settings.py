@@ -10,13 +10,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+ServerUrl = Annotated[str, Meta(pattern=r"^(nats|tls|wss?)://[^\s@]+$")]
+"""Without user and password: status and alerts show it."""
 Seconds = Annotated[float, Meta(gt=0)]
 
 
 class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this region reaches the hub and how hard it may push."""
 
-    servers: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1, max_length=32)]
+    servers: Annotated[list[ServerUrl], Meta(min_length=1, max_length=32)]
     """NATS URLs, tried in turn; list every server of a cluster, discovered ones are not used."""
     manage_streams: bool = False
     """Make missing streams by itself. For demos and tests; elsewhere `entrepot topology apply` makes them."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: ArgumentParser) -> None:
     """Nothing of its own."""
-    parser.epilog = "Exit code 0: fine. 1: works, with warnings. 2: the agent would not start."
+    parser.epilog = "Exit code 0: fine. 1: works, with warnings. 2: the agent would not start, or not reach the hub."
 
 
 def run(options: Namespace) -> int:
@@ -24,6 +24,7 @@ def run(options: Namespace) -> int:
     path = config_file(options.config)
     configuration = load_configuration(path)
     configuration.read_secrets()
+    configuration.check_hub_files()
     warnings = configuration.warnings
     if options.json:
         screen.show_json(_answer(path, configuration))

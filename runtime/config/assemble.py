@@ -77,15 +77,24 @@ class Configuration(Struct, frozen=True, kw_only=True):
         except OSError as error:
             raise ConfigError(f"{self.path}: {place}: {reference} cannot be read ({error.strerror})") from None
 
+    def check_hub_files(self) -> None:
+        """Whether login and certificates can be read; a running agent waits for them. Raises `ConfigError`."""
+        try:
+            self.hub.check(self.hub_settings, self._scope())
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}", hint=error.hint) from None
+
     def link(self) -> HubLink:
         """A connection to the hub as this region."""
-        scope = Scope(
+        return self.hub.link(self.hub_settings, self._scope())
+
+    def _scope(self) -> Scope:
+        return Scope(
             region=self.model.region,
             environment=self.model.environment,
             directory=str(self.directory),
             secret=self.vault.secret,
         )
-        return self.hub.link(self.hub_settings, scope)
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -119,7 +128,7 @@ class _Assembly:
             path=self.path,
             model=model,
             directory=self.directory,
-            data_dir=(self.directory / model.data_dir).absolute(),
+            data_dir=self._data_dir(),
             vault=self.vault,
             sources=sources,
             router=Router(tuple(model.routes), {s.name: s.lane for s in sources.values()}),
@@ -131,6 +140,14 @@ class _Assembly:
             digest=sha256(b"\0".join(self.files)).hexdigest(),
             references=dict(_references(self.raw, "")),
         )
+
+    def _data_dir(self) -> Path:
+        folder = (self.directory / self.model.data_dir).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(
+                f"{self.where}: data_dir: {folder} is no folder", hint="name a folder; it is made if need be"
+            )
+        return folder
 
     def _check_lanes(self) -> None:
         lanes = self.model.lanes

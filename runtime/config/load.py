@@ -18,9 +18,18 @@ T = TypeVar("T")
 FILE_BYTES_MAX = 4_000_000
 FILES_MAX = 200
 """Files of a folder that are looked at for the nearest name."""
+_CLOSED = "the agent's user must be able to read it; run commands as root or as that user"
 _MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
+_PATTERNS = {
+    "^[a-z0-9-]{1,40}$": "use only a-z, 0-9 and - (at most 40)",
+    "^[A-Z]{2}$": 'write the country as ISO 3166 has it, two capital letters, for example "DE"',
+    r"^(nats|tls|wss?)://[^\s@]+$": 'write "tls://HOST:PORT" or "nats://HOST:PORT"; user and password have own keys',
+    "^secret://[A-Za-z0-9._-]{1,100}$": 'write "secret://NAME", where NAME is a file in the [secrets] dir (never the secret)',
+    r"^https?://[^\s]+$": 'write an address, for example "https://alerts.example/entrepot"',
+}
+"""What people are told instead of a regular expression."""
 _SEGMENT = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
@@ -32,7 +41,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise ConfigError(f"{path} does not exist", hint=_siblings(path)) from None
-        hint = "run as root or as the agent's user" if isinstance(error, PermissionError) else ""
+        hint = _CLOSED if isinstance(error, PermissionError) else ""
         raise ConfigError(f"{path} cannot be read ({error.strerror})", hint=hint) from None
     if len(content) > FILE_BYTES_MAX:
         raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX} bytes")
@@ -94,7 +103,8 @@ def explain(error: msgspec.ValidationError, model: Any, raw: Any, *, where: str,
 
 
 def _plain(what: str) -> str:
-    what = what.replace("Expected `str` matching regex '^[a-z0-9-]{1,40}$'", "use only a-z, 0-9 and - (at most 40)")
+    for pattern, sentence in _PATTERNS.items():
+        what = what.replace(f"Expected `str` matching regex {pattern!r}", sentence)
     return what.replace("`", "").replace("Expected", "expected").replace("array", "list").replace("object", "table")
 
 

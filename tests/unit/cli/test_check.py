@@ -21,6 +21,13 @@ WRONG = [
     (TOML, "[hub]", "[hubs]", ["hubs", "did you mean 'hub'?"]),
     (TOML, "servers =", "server =", ["hub.server", "did you mean 'servers'?"]),
     (TOML, "servers = [", "servers = [] #", ["hub.servers"]),
+    (TOML, 'servers = ["nats://', 'servers = ["', ["hub.servers[0]", "tls://HOST:PORT"]),
+    (TOML, 'servers = ["nats://', 'servers = ["https://', ["hub.servers[0]", "tls://HOST:PORT"]),
+    (TOML, 'servers = ["nats://', 'servers = ["nats://ada:word@', ["hub.servers[0]", "user and password"]),
+    (TOML, "[hub]", '[hub]\ncredentials = "away.creds"', [TOML, "[hub] credentials", "away.creds"]),
+    (TOML, "[hub]", '[hub]\ncredentials = "policy.toml"', [TOML, "[hub] credentials", "BEGIN NATS USER JWT"]),
+    (TOML, "[hub]", '[hub]\ntls_ca = "policy.toml"', [TOML, "[hub] tls_ca"]),
+    (TOML, 'data_dir = "state"', 'data_dir = "policy.toml"', [TOML, "data_dir", "policy.toml is no folder"]),
     (TOML, "manage_streams = true", 'manage_streams = "yes"', ["hub.manage_streams"]),
     (TOML, 'listen = "127.0.0.1:8080"', 'listen = "8080"', ["gateway.listen", "host:port"]),
     (TOML, 'listen = "127.0.0.1:8080"', 'listen = "0.0.0.0:8080"', ["sources.", "loopback", "hmac-sha256"]),
@@ -42,7 +49,7 @@ WRONG = [
     (TOML, WMS_AUTH, 'dedupe = "key"', ["sources.wms.auth", "missing"]),
     (TOML, WMS_AUTH, 'auth = { scheme = "hmac" }', ["sources.wms", "hmac"]),
     (TOML, WMS_AUTH, 'auth = { scheme = "bearer", secrets = ["secret://wms"] }', ["sources.wms.auth.secrets[0]", "'wms'"]),
-    (TOML, WMS_AUTH, 'auth = { scheme = "bearer", secrets = ["hunter2"] }', ["sources.wms.auth.secrets"]),
+    (TOML, WMS_AUTH, 'auth = { scheme = "bearer", secrets = ["hunter2"] }', ["sources.wms.auth.secrets", 'write "secret://NAME"']),
     ("mappings/acme-wms.toml", "version = 3", "version = three", ["acme-wms.toml", "no valid TOML"]),
     ("mappings/acme-wms.toml", 'type = "order.created"', 'type = "order.craeted"', ["order.craeted", "'order.created'"]),
     ("mappings/acme-wms.toml", 'order_id = "order.no"', 'ordre_id = "order.no"', ["ordre_id", "'order_id'"]),
@@ -76,6 +83,18 @@ def test_the_agent_does_not_start_with_it(
     assert said.code == 2
     assert [part for part in told if part not in said.err] == []
     assert not (tmp_path / "state").exists()
+
+
+def test_a_secret_without_a_folder_for_secrets_is_one_clear_sentence_also_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy_example(tmp_path)
+    change(config, WMS_AUTH, 'auth = { scheme = "bearer", secrets = ["secret://wms"] }')
+    for verb in ("check", "run"):
+        said = entrepot(capsys, verb, "--config", config)
+        assert said.code == 2
+        assert "sources.wms.auth.secrets[0]: secret 'wms' cannot be looked up: no [secrets] dir" in said.err
+        assert "secrets/wms" in said.err
 
 
 def test_a_secret_is_never_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
