@@ -5,7 +5,7 @@ Nothing from a mapping becomes source text except as `repr` of a text or number,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 from runtime.mapping.document import Query
 from runtime.mapping.faults import Spot
 from runtime.mapping.paths import HEADER, Path, Segment
+from runtime.mapping.tables import Table
 
 
 class Slot(Struct, frozen=True):
@@ -61,8 +62,9 @@ class Scope:
 class Code:
     """The source under construction."""
 
-    def __init__(self, headers: tuple[str, ...] = ()) -> None:
+    def __init__(self, headers: tuple[str, ...] = (), tables: Mapping[str, Table] | None = None) -> None:
         self.headers = headers
+        self.tables = tables or {}
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self.sites: list[Site] = []

@@ -8,13 +8,14 @@ from typing import Any
 
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import Untranslatable
-from runtime.mapping.decode import decode_json
+from runtime.mapping.decode import Form, decode
 from runtime.mapping.document import NO_FRAME, Document, Frame, read_document
 from runtime.mapping.generate import Generated, generate
-from runtime.mapping.keys import key_reader, plain_key
-from runtime.mapping.paths import Segment, dotted
+from runtime.mapping.keys import Reader, key_reader, plain_key
+from runtime.mapping.paths import Path, Segment, dotted
 from runtime.mapping.tables import Read
 from runtime.mapping.toml_places import guessed_keys
+from runtime.mapping.xmltree import XmlForm, lists_in
 from runtime.ports import NO_HEADERS
 
 
@@ -32,13 +33,28 @@ def load(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME) -> Comp
     return CompiledMapping(document, generate(document), digest.hexdigest())
 
 
+def _form(document: Document, generated: Generated) -> Form:
+    keys = {path.segments for path in document.key if not path.header}
+    lists = lists_in(generated.reads | keys)
+    return Form(
+        format=document.format,
+        xml=XmlForm(lists=lists, keyed=document.xml.keyed, blank=frozenset(document.xml.blank)),
+    )
+
+
+def _reader(paths: tuple[Path, ...], form: Form) -> Reader | None:
+    return key_reader(paths, form) if paths else None
+
+
 class CompiledMapping:
     """Implements `runtime.ports.Translator`."""
 
     def __init__(self, document: Document, generated: Generated, sha256_hex: str) -> None:
         self._version = f"{document.name} {document.version} ({sha256_hex[:8]})"
-        self._key = key_reader(document.key) if document.key else None
-        self._partition_keys = [key_reader(paths) if (paths := plain_key(o)) else None for o in document.outputs]
+        self.form = _form(document, generated)
+        """How bytes become the values that the rules read."""
+        self._key = key_reader(document.key, self.form) if document.key else None
+        self._partition_keys = [_reader(plain_key(output), self.form) for output in document.outputs]
         self._run, self._choose = generated.run, generated.choose
         self.name = document.name
         self.sha256 = sha256_hex
@@ -76,7 +92,8 @@ class CompiledMapping:
 
     def translate(self, envelope: Envelope) -> Sequence[Event | Ignored]:
         """Raises `Untranslatable` with the position: a JSON pointer, or line and column."""
-        return self._run(decode_json(envelope.body, envelope.content_type), envelope.received_us, envelope.headers, "")
+        message = decode(envelope.body, envelope.content_type, self.form)
+        return self._run(message, envelope.received_us, envelope.headers, "")
 
     def partition_key(self, envelope: Envelope, message: str = "") -> str | None:
         """The key that a message's events would have, if every output whose `when` holds agrees on it; else None.
@@ -84,7 +101,7 @@ class CompiledMapping:
         An output that converts its key, or takes it from list elements, gives None: its successors cannot be told apart.
         """
         try:
-            chosen = self._choose(decode_json(envelope.body, envelope.content_type), envelope.headers, message)
+            chosen = self._choose(decode(envelope.body, envelope.content_type, self.form), envelope.headers, message)
         except (Untranslatable, RecursionError):
             return None
         readers = [self._partition_keys[index] for index in chosen]

@@ -97,6 +97,12 @@ def absolute(value: Any) -> Decimal | None:
     return None if number is None else abs(number)
 
 
+def negated(value: Any) -> Decimal | None:
+    """An amount with the other sign, for senders that tell what goes out by a code and not by the number."""
+    number = to_decimal(value)
+    return None if number is None else -number
+
+
 def to_integer(value: Any) -> int:
     """A whole number, also as text or as `3.0`; within 64 bits."""
     if isinstance(value, str):
@@ -170,6 +176,12 @@ def strip_zeros(value: Any) -> str | None:
     return text.lstrip("0") or ("0" if text else None)
 
 
+def unpad(value: Any) -> str | None:
+    """Numbers without leading zeros (`000000000000004711`), all else as it is (`00-A7`); only zeros mean no value."""
+    text = to_text(value).strip()
+    return (text.lstrip("0") if text.isdigit() else text) or None
+
+
 def gtin14(value: Any) -> str | None:
     """GTIN-8, -12 and -13 padded with zeros to 14 digits. What is no GTIN stays as it is: a note, never a rejection."""
     return identifiers.gtin14(_bare(value)) or None
@@ -220,10 +232,12 @@ CONVERTERS: dict[str, Callable[[object], object]] = {
     "upper": upper,
     "lower": lower,
     "strip_zeros": strip_zeros,
+    "unpad": unpad,
     "decimal": to_decimal,
     "decimal_comma": decimal_comma,
     "money_implied2": money_implied2,
     "absolute": absolute,
+    "negated": negated,
     "integer": to_integer,
     "float": to_float,
     "boolean": to_boolean,

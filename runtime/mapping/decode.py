@@ -1,6 +1,7 @@
-"""Bytes of a message to plain values. Numbers with a fraction become exact decimals; errors name line and column.
+"""Bytes of a message to plain values: JSON, XML, or JSON inside a signed token (JWS). Errors name line and column.
 
-A byte order mark is skipped, the last of two equal keys counts (as msgspec does), NaN and Infinity are refused.
+Numbers with a fraction become exact decimals. In JSON a byte order mark is skipped, the last of two equal keys counts
+(as msgspec does), NaN and Infinity are refused.
 """
 
 from __future__ import annotations
@@ -11,12 +12,52 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from runtime.errors import Untranslatable
+from runtime.errors import Refused, Untranslatable
+from runtime.mapping.xmltree import PLAIN, XmlForm, decode_xml
+from runtime.policy import jws
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _CHARSET = re.compile(r'charset\s*=\s*"?([A-Za-z0-9._-]{1,40})')
 _BYTE = re.compile(r"\(byte ([0-9]+)\)")
+
+JSON = "application/json"
+FORMATS = ("json", "xml", "jws", "csv", "ndjson-line")
+"""What a mapping can say its messages are; a content type that says XML or JWS outranks json."""
+_SUBTYPES = {"xml": "xml", "jose": "jws", "jwt": "jws"}
+
+
+class Form(Struct, frozen=True, kw_only=True):
+    """How the bytes of a source become values."""
+
+    format: str = "json"
+    xml: XmlForm = PLAIN
+
+
+ANY = Form()
+
+
+def format_of(content_type: str, form: Form) -> str:
+    """json, xml or jws. `application/xml`, `text/xml` and `…+xml` (RFC 7303) are XML, `application/jose` is a token."""
+    if form.format in ("xml", "jws") or content_type == JSON:
+        return form.format if form.format in ("xml", "jws") else "json"
+    subtype = content_type.partition(";")[0].strip().lower().rpartition("/")[2]
+    return _SUBTYPES.get(subtype.rpartition("+")[2], "json")
+
+
+def decode(body: bytes, content_type: str, form: Form = ANY) -> Any:
+    """Plain values of a body. Raises `Untranslatable`."""
+    found = format_of(content_type, form)
+    if found == "json":
+        return decode_json(body, content_type)
+    if found == "xml":
+        match = _CHARSET.search(content_type)
+        return decode_xml(body, match[1] if match else "", form.xml)
+    try:
+        return decode_json(jws.split(body).payload, JSON)
+    except Refused as error:
+        raise Untranslatable(str(error), position="line 1, column 1") from None
 
 
 def decode_json(body: bytes, content_type: str) -> Any:
@@ -55,7 +96,18 @@ def _explain(body: bytes, error: Exception) -> Untranslatable:
         return Untranslatable("a number is beyond all bounds", position=_place(body, 0))
     match = _BYTE.search(str(error))
     problem = _BYTE.sub("", str(error)).strip()
-    return Untranslatable(f"not valid JSON: {problem}", position=_place(body, int(match[1]) if match else len(body)))
+    place = _place(body, int(match[1]) if match else len(body))
+    return Untranslatable(f"not valid JSON: {problem}", position=place, hint=_other(body))
+
+
+def _other(body: bytes) -> str:
+    """What the bytes look like, if it is another format that can be read."""
+    begin = body[:16].removeprefix(codecs.BOM_UTF8).lstrip()
+    if begin.startswith(b"<"):
+        return 'this looks like XML: the content type must say so, or the mapping: format = "xml"'
+    if begin.startswith(b"eyJ"):
+        return 'this looks like a signed token: the content type must say application/jose, or the mapping: format = "jws"'
+    return ""
 
 
 def _bad_byte(body: bytes) -> int:

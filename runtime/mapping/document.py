@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo, available_timezones
 import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
+import msgspec
 from msgspec import Struct
 
 from runtime.canonical.registry import TYPES, CanonicalType
 from runtime.mapping import instants
 from runtime.mapping.converters import CONVERTERS
+from runtime.mapping.decode import FORMATS
 from runtime.mapping.faults import Spot
 from runtime.mapping.options import fill_in
 from runtime.mapping.paths import HEADER, BadPath, Path, parse_path
@@ -27,7 +29,6 @@ TEXT_CHARACTERS_MAX = 1_000_000
 OUTPUTS_MAX = 200
 LEVELS_MAX = 6
 """Lists inside lists; keeps generated code within Python's limit of nested blocks (20)."""
-FORMATS = ("json", "csv", "ndjson-line")
 CONVERTER_NAMES = frozenset({*CONVERTERS, "instant"})
 HEADERS_MAX = 8
 """Of those that a source keeps with each fact; each costs disk in every row."""
@@ -36,6 +37,7 @@ TOP_KEYS = frozenset(
         "mapping",
         "version",
         "format",
+        "xml",
         "zone",
         "key",
         "headers",
@@ -86,6 +88,8 @@ class FieldRule(Struct, frozen=True, kw_only=True):
     kind: str
     """path, first, join, const, jmespath, or none (an object gathered from several places)."""
     paths: tuple[Path, ...] = ()
+    joined: tuple[int, ...] = ()
+    """In `first`: how many of the paths make one value; a list inside the list is joined with a blank."""
     query: Query | None = None
     const: Any = None
     separator: str = " "
@@ -134,6 +138,7 @@ class Document(Struct, frozen=True, kw_only=True):
     name: str
     version: str
     format: str
+    xml: XmlRules
     zone: ZoneInfo | None
     key: tuple[Path, ...]
     headers: tuple[str, ...]
@@ -142,6 +147,23 @@ class Document(Struct, frozen=True, kw_only=True):
     files: dict[str, str]
     ignores: list[IgnoreRule]
     outputs: list[OutputRule]
+
+
+class XmlRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[xml]`: what the platform's XML means beyond the general rule."""
+
+    keyed: dict[str, str] = {}
+    """Element → the child that tells its repetitions apart; paths then go through its text: `dates.006.day`."""
+    blank: list[str] = []
+    """Texts that stand for "no value", such as `00000000`."""
+
+
+def read_xml_rules(tree: Any, spot: Spot) -> XmlRules:
+    """Raises `ConfigError`."""
+    try:
+        return msgspec.convert(tree, XmlRules)
+    except msgspec.ValidationError as error:
+        spot.fail(str(error))
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -187,6 +209,7 @@ def read_document(text: str, file: str, read_text: Read, frame: Frame = NO_FRAME
         name=str(name),
         version=str(version),
         format=_choice(tree, "format", spot, FORMATS, "json"),
+        xml=read_xml_rules(tree.get("xml", {}), spot.child("xml")),
         zone=_zone(tree, spot),
         key=read_paths(tree, "key", spot),
         headers=frame.headers + read_headers(tree, spot),
@@ -282,6 +305,7 @@ def _field(tree: Any, spot: Spot, tables: dict[str, Table]) -> FieldRule:
         spot=spot,
         kind=kind,
         paths=_source_paths(tree, kind, spot),
+        joined=tuple(len(e) if isinstance(e, list) else 1 for e in tree["first"]) if kind == "first" else (),
         query=_query(tree["jmespath"], spot.child("jmespath")) if kind == "jmespath" else None,
         const=tree.get("const"),
         separator=_text(tree, "with", spot, blank=True) or ("" if "with" in tree else " "),
@@ -304,8 +328,14 @@ def _source_paths(tree: dict[str, Any], kind: str, spot: Spot) -> tuple[Path, ..
     if kind in ("first", "join"):
         if not isinstance(tree[kind], list) or not tree[kind]:
             spot.child(kind).fail("expected a list of paths")
-        return tuple(_path(entry, spot.child(kind).item(at)) for at, entry in enumerate(tree[kind]))
+        entries = [(at, one) for at, entry in enumerate(tree[kind]) for one in _alternative(entry, kind)]
+        return tuple(_path(entry, spot.child(kind).item(at)) for at, entry in entries)
     return ()
+
+
+def _alternative(entry: Any, kind: str) -> list[Any]:
+    """The paths of one entry: in `first` a list of paths is one value."""
+    return entry if kind == "first" and isinstance(entry, list) and entry else [entry]
 
 
 def _converters(tree: dict[str, Any], spot: Spot) -> tuple[str, ...]:

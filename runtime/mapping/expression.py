@@ -1,6 +1,6 @@
 """`when` and `where`: a small language over paths, read with Python's own parser and written as Python source.
 
-Allowed: and, or, not, comparisons, in, texts, numbers, true, false, null, paths, and ten functions. Nothing else
+Allowed: and, or, not, comparisons, in, texts, numbers, true, false, null, paths, and eleven functions. Nothing else
 can be said, so nothing else can happen. It never raises on a message: what is absent is null.
 """
 
@@ -32,6 +32,7 @@ FUNCTIONS = {
     "path": ("", 1),
     "header": ("", 1),
     "first": ("first", -1),
+    "table": ("found_in", 2),
 }
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 _COMPARE = {ast.Eq: "{0} == {1}", ast.NotEq: "{0} != {1}", ast.Is: "{0} is {1}", ast.IsNot: "{0} is not {1}",
@@ -136,6 +137,8 @@ class _Writer:
             self.fail(node, f"{name} takes {count} value{'s' if count > 1 else ''}, not {len(node.args)}")
         if name in ("path", "header"):
             return self.by_text(node.args[0], name)
+        if name == "table":
+            return self.by_table(node, depth)
         inner = [self.write(part, depth) for part in node.args]
         if name == "exists":
             return f"({inner[0]} is not None)"
@@ -150,6 +153,15 @@ class _Writer:
             return self.found(parse_path(value if name == "path" else HEADER + value))
         except BadPath as error:
             self.fail(node, f"no path: {error}")
+
+    def by_table(self, node: ast.Call, depth: int) -> str:
+        value = _constant(node.args[0])
+        tables = self.code.tables
+        if not isinstance(value, str):
+            self.fail(node, 'table takes the name of a table and a code: table("movements", code)')
+        if value not in tables:
+            self.spot.fail(f'there is no table "{value}"', given=value, choices=tables)
+        return f"found_in({self.code.constant(dict(tables[value]))}, {self.write(node.args[1], depth)})"
 
     def looked_up(self, node: ast.expr, depth: int) -> str:
         if isinstance(node, ast.Name) and node.id.lower() in _WORDS:

@@ -34,6 +34,7 @@ _HELPERS = {
     for name in (
         "NOTHING", "WRONG", "fail", "wrong_kind", "optional_kind", "raise_absent", "check_parent", "item", "as_list",
         "join", "first", "first_known", "code_text", "key_text", "join_key", "length", "starts", "ends", "contains", "lower", "upper",
+        "found_in",
         "less", "at_most", "search",
     )
 }  # fmt: skip
@@ -53,7 +54,7 @@ class Generated(Struct, frozen=True):
 
 def generate(document: Document) -> Generated:
     """Write and compile the function. Raises `ConfigError` for rules that do not fit the canonical types."""
-    code = Code(document.headers)
+    code = Code(document.headers, document.tables)
     code.site((), "the message", document.spot)
     message = Scope("m", "m0", (), (), None)
     code.line("m0 = m if m.__class__ is dict else WRONG")
@@ -80,7 +81,7 @@ def _chooser(document: Document) -> Choose:
 
     It translates nothing, so it answers for messages that cannot be translated too. Empty for those that are ignored.
     """
-    code = Code(document.headers)
+    code = Code(document.headers, document.tables)
     code.site((), "the message", document.spot)
     message = Scope("m", "m0", (), (), None)
     code.line("m0 = m if m.__class__ is dict else WRONG")

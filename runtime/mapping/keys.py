@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from runtime.errors import Untranslatable
-from runtime.mapping.decode import decode_json
+from runtime.mapping.decode import ANY, JSON, Form, decode, format_of
 from runtime.mapping.document import OutputRule
 from runtime.mapping.faults import Bad
 from runtime.mapping.paths import Path
@@ -27,16 +27,18 @@ class Reader(Protocol):
     def __call__(self, body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None: ...
 
 
-def key_reader(paths: tuple[Path, ...]) -> Reader:
+def key_reader(paths: tuple[Path, ...], form: Form = ANY) -> Reader:
     """A function of body, content type and headers that never raises on foreign data; values are joined by `|`."""
     if all(path.header for path in paths):
         return _header_reader(paths)
-    quick = None if any(path.header for path in paths) else _quick_decoder(paths)
+    as_json = form.format not in ("xml", "jws")
+    quick = _quick_decoder(paths) if as_json and not any(path.header for path in paths) else None
 
     def read(body: bytes, content_type: str, headers: Mapping[str, str] = NO_HEADERS) -> str | None:
         try:
-            if quick is None or "charset" in content_type or body[:3] == codecs.BOM_UTF8:
-                message = decode_json(body, content_type)
+            plain = content_type == JSON or ("charset" not in content_type and format_of(content_type, form) == "json")
+            if quick is None or not plain or body[:3] == codecs.BOM_UTF8:
+                message = decode(body, content_type, form)
                 found = [headers.get(p.header) if p.header else walk(message, p) for p in paths]
             else:
                 found = quick(body)

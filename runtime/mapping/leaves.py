@@ -24,7 +24,7 @@ IMPLICIT = {"decimal": "decimal", "date": "date", "float": "float"}
 """Kinds that JSON does not have: these converters apply when the mapping names none."""
 EXPECTED = {"text": ("str", "text"), "integer": ("int", "a whole number"), "boolean": ("bool", "true or false")}
 FROM_CONVERTER = {
-    "decimal": Decimal, "decimal_comma": Decimal, "money_implied2": Decimal, "absolute": Decimal, "integer": int,
+    "decimal": Decimal, "decimal_comma": Decimal, "money_implied2": Decimal, "absolute": Decimal, "negated": Decimal, "integer": int,
     "float": float, "boolean": bool, "date": date, "instant": datetime, "utc": datetime, "epoch_s": datetime, "epoch_ms": datetime,
     "dotnet_date": datetime,
 }  # fmt: skip
@@ -113,18 +113,27 @@ class LeafWriter:
         if rule.kind == "path":
             self.code.line(f"{value} = {found[0][0]}")
             return found[0][1]
-        parts = ", ".join(one for one, _ in found)
-        if rule.kind == "first" and rule.table is not None:
-            codes = self.code.constant(frozenset(self.document.tables[rule.table]))
-            changes = self.code.constant(tuple(CONVERTERS[name] for name in rule.convert if name != "instant"))
-            self.code.line(f"at = {self.site(scope, rule)}")
-            self.code.line(f"{value} = first_known(({parts},), {codes}, {changes})")
-        elif rule.kind == "first":
-            self.code.line(f"{value} = first(({parts},))")
+        if rule.kind == "first":
+            self.first(scope, rule, value, [one for one, _ in found])
         else:
+            parts = ", ".join(one for one, _ in found)
             self.code.line(f"at = {self.site(scope, rule)}")
             self.code.line(f"{value} = join(({parts},), {rule.separator!r})")
         return found[0][1]
+
+    def first(self, scope: Scope, rule: FieldRule, value: str, found: list[str]) -> None:
+        alternatives, left = "", iter(found)
+        for count in rule.joined:
+            parts = [next(left) for _ in range(count)]
+            alternatives += (parts[0] if count == 1 else f"join(({', '.join(parts)}), ' ')") + ", "
+        if rule.table is not None or len(rule.joined) < len(found):
+            self.code.line(f"at = {self.site(scope, rule)}")
+        if rule.table is None:
+            self.code.line(f"{value} = first(({alternatives}))")
+            return
+        codes = self.code.constant(frozenset(self.document.tables[rule.table]))
+        changes = self.code.constant(tuple(CONVERTERS[name] for name in rule.convert if name != "instant"))
+        self.code.line(f"{value} = first_known(({alternatives}), {codes}, {changes})")
 
     def convert(self, rule: FieldRule, target: Target, value: str, quality: str | None) -> None:
         names = list(rule.convert)

@@ -13,7 +13,8 @@ from typing import NoReturn
 import msgspec
 from msgspec import Struct
 
-from runtime.mapping.document import Frame, read_headers, read_paths
+from runtime.mapping.decode import FORMATS
+from runtime.mapping.document import Frame, XmlRules, read_headers, read_paths
 from runtime.mapping.faults import Spot
 from runtime.mapping.paths import Path
 from runtime.mapping.tables import REGION
@@ -77,6 +78,9 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Idempotency key: a path, or several."""
     type: str | list[str] = []
     """Where the kind of the message stands: the first of these paths that has a value."""
+    format: str = "json"
+    """json, xml or jws; a content type that says XML or JWS outranks json."""
+    xml: XmlRules = XmlRules()
     unwrap: list[str] = []
     """Where some senders put a message, or a list of them: keys, or paths of keys."""
     platform: Platform = Platform()
@@ -116,6 +120,8 @@ def read_manifest(text: str, file: str, options: Mapping[str, str]) -> PackRules
     spot = Spot(file, text=text)
     if not 1 <= len(manifest.messages) <= MESSAGES_MAX:
         spot.child("messages").fail(f"a pack has 1 to {MESSAGES_MAX} [[messages]]")
+    if manifest.format not in FORMATS[:3]:
+        spot.child("format").fail(f'"{manifest.format}" is not possible', given=manifest.format, choices=FORMATS[:3])
     return PackRules(
         spot=spot,
         manifest=manifest,

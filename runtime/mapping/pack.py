@@ -5,7 +5,7 @@ Pure data: `load_pack` reads pack.toml and the mappings beside it and gives a `r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -15,12 +15,13 @@ from msgspec import Struct
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import Untranslatable
 from runtime.mapping.compiled import CompiledMapping, load
-from runtime.mapping.decode import decode_json
+from runtime.mapping.decode import Form, decode
 from runtime.mapping.generate import condition
 from runtime.mapping.keys import key_reader, walk
 from runtime.mapping.manifest import Manifest, PackMessage, PackRules, read_manifest
-from runtime.mapping.paths import HEADER, dotted, pointer
+from runtime.mapping.paths import HEADER, Segment, dotted, pointer
 from runtime.mapping.tables import REGION, Read
+from runtime.mapping.xmltree import ROOT, XmlForm, lists_in
 from runtime.ports import NO_HEADERS
 
 FILE = "pack.toml"
@@ -85,7 +86,9 @@ class CompiledPack:
 
     def __init__(self, rules: PackRules, mappings: dict[str, CompiledMapping], sha256_hex: str) -> None:
         self._rules = rules
-        self._key = key_reader(rules.key) if rules.key else None
+        self.form = _form(rules, mappings.values())
+        """How bytes become the values that the rules read."""
+        self._key = key_reader(rules.key, self.form) if rules.key else None
         self._messages = {message.name: message for message in rules.manifest.messages}
         self._shapes = _shapes(rules)
         self.mappings = mappings
@@ -114,7 +117,7 @@ class CompiledPack:
 
     def translate(self, envelope: Envelope) -> Sequence[Event | Ignored]:
         """Raises `Untranslatable` with the position."""
-        found = self.find(decode_json(envelope.body, envelope.content_type), envelope.headers)
+        found = self.find(decode(envelope.body, envelope.content_type, self.form), envelope.headers)
         if len(found) == 1 and not found[0].step:
             return self.run(found[0], envelope.received_us, envelope.headers)
         outputs: list[Event | Ignored] = []
@@ -140,7 +143,7 @@ class CompiledPack:
     def partition_key(self, envelope: Envelope) -> str | None:
         """The key that a message's events would have; None for lists and for what is not known."""
         try:
-            found = self.find(decode_json(envelope.body, envelope.content_type), envelope.headers)
+            found = self.find(decode(envelope.body, envelope.content_type, self.form), envelope.headers)
         except Untranslatable:
             return None
         if len(found) != 1 or not found[0].message.mapping:
@@ -163,11 +166,24 @@ class CompiledPack:
         place, content = wrapped
         if not isinstance(content, list):
             return [self._inside(content, headers, pointer(place), 0)]
-        if len(content) > LIST_MAX:
-            raise Untranslatable(f"the list has more than {LIST_MAX} messages", position=pointer(place))
-        return [
-            self._inside(part, headers, pointer((*place, at)), (at + 1) * LIST_STEP) for at, part in enumerate(content)
-        ]
+        found: list[Found] = []
+        for position, part in self._parts(content, place):
+            if len(found) >= LIST_MAX:
+                raise Untranslatable(f"the list has more than {LIST_MAX} messages", position=pointer(place))
+            found.append(self._inside(part, headers, pointer(position), (len(found) + 1) * LIST_STEP))
+        return found
+
+    def _parts(self, content: list[Any], place: tuple[Segment, ...]) -> Iterator[tuple[tuple[Segment, ...], Any]]:
+        """The messages of a list: several documents of one file can each have a wrapper of their own."""
+        for at, part in enumerate(content):
+            inner = self._wrapped(part) if isinstance(part, dict) and ROOT in part else None
+            if inner is None:
+                yield (*place, at), part
+            elif isinstance(inner[1], list):
+                for index, one in enumerate(inner[1]):
+                    yield (*place, at, *inner[0], index), one
+            else:
+                yield (*place, at, *inner[0]), inner[1]
 
     def _wrapped(self, fact: Any) -> tuple[tuple[str, ...], Any] | None:
         """Where the messages lie, and what lies there; None for a message without a wrapper."""
@@ -212,6 +228,16 @@ class CompiledPack:
             position=position,
             hint=hint,
         )
+
+
+def _form(rules: PackRules, mappings: Iterable[CompiledMapping]) -> Form:
+    """Which mapping a message goes to is known only when it is decoded: so a list for one is a list for all."""
+    inner = {path for mapping in mappings for reads in mapping.read_paths for path in reads}
+    wrapped = {(name, *path) for name in rules.manifest.unwrap for path in inner}
+    keys = {path.segments for path in (*rules.key, *rules.type) if not path.header}
+    given = rules.manifest.xml
+    xml = XmlForm(lists=lists_in(inner | wrapped | keys), keyed=given.keyed, blank=frozenset(given.blank))
+    return Form(format=rules.manifest.format, xml=xml)
 
 
 def _shapes(rules: PackRules) -> list[tuple[str, Callable[[Any, Mapping[str, str]], bool]]]:

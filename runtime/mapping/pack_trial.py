@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from runtime.errors import Untranslatable
-from runtime.mapping.decode import decode_json
+from runtime.mapping.decode import decode
 from runtime.mapping.pack import CompiledPack, Found
 from runtime.mapping.trial import Problem, Trial, shown, try_message
 from runtime.ports import NO_HEADERS
@@ -26,7 +26,7 @@ def try_pack(
     key = pack.key(body, content_type, headers)
     fact: Any = None
     try:
-        fact = decode_json(body, content_type)
+        fact = decode(body, content_type, pack.form)
         found = pack.find(fact, headers)
     except Untranslatable as error:
         problem = Problem(

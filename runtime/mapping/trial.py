@@ -19,7 +19,7 @@ from runtime.canonical.registry import NAMES
 from runtime.envelope import Event
 from runtime.errors import Untranslatable
 from runtime.mapping.compiled import CompiledMapping
-from runtime.mapping.decode import decode_json
+from runtime.mapping.decode import decode
 from runtime.mapping.generate import ELEMENTS_MAX
 from runtime.mapping.json_places import find_place
 from runtime.mapping.paths import EACH, Segment, dotted, pointer
@@ -91,7 +91,7 @@ def try_mapping(
     key = mapping.key(body, content_type, headers)
     warnings = ["the mapping's key is not in this message"] if mapping.has_key and key is None else []
     try:
-        message = decode_json(body, content_type)
+        message = decode(body, content_type, mapping.form)
     except Untranslatable as error:
         problem = Problem(message=str(error), position=error.position, hint=error.hint)
         return Trial(mapping=mapping.version, key=key, errors=[problem], warnings=warnings)

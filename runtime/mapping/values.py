@@ -163,6 +163,13 @@ def upper(value: Any) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def found_in(table: dict[str, Any], code: Any) -> object:
+    """What a table says a code means; null for a code that it does not have."""
+    if isinstance(code, bool) or not isinstance(code, str | int):
+        return None
+    return table.get(code if isinstance(code, str) else str(code))
+
+
 def comparable(left: object, right: object) -> bool:
     """Two numbers, or two texts; anything else is neither smaller nor larger."""
     if isinstance(left, bool) or isinstance(right, bool):
