@@ -21,7 +21,7 @@ from runtime.mapping.keys import key_reader, walk
 from runtime.mapping.manifest import Manifest, PackMessage, PackRules, read_manifest
 from runtime.mapping.paths import HEADER, Segment, dotted, pointer
 from runtime.mapping.tables import REGION, Read
-from runtime.mapping.xmltree import ROOT, XmlForm, lists_in
+from runtime.mapping.xmltree import XmlForm, lists_in
 from runtime.ports import NO_HEADERS
 
 FILE = "pack.toml"
@@ -167,16 +167,18 @@ class CompiledPack:
         if not isinstance(content, list):
             return [self._inside(content, headers, pointer(place), 0)]
         found: list[Found] = []
-        for position, part in self._parts(content, place):
+        for position, part in self._parts(content, place, headers):
             if len(found) >= LIST_MAX:
                 raise Untranslatable(f"the list has more than {LIST_MAX} messages", position=pointer(place))
             found.append(self._inside(part, headers, pointer(position), (len(found) + 1) * LIST_STEP))
         return found
 
-    def _parts(self, content: list[Any], place: tuple[Segment, ...]) -> Iterator[tuple[tuple[Segment, ...], Any]]:
-        """The messages of a list: several documents of one file can each have a wrapper of their own."""
+    def _parts(
+        self, content: list[Any], place: tuple[Segment, ...], headers: Mapping[str, str]
+    ) -> Iterator[tuple[tuple[Segment, ...], Any]]:
+        """The messages of a list: what is none by itself can have a wrapper of its own."""
         for at, part in enumerate(content):
-            inner = self._wrapped(part) if isinstance(part, dict) and ROOT in part else None
+            inner = self._wrapped(part) if self._known(part, headers) is None else None
             if inner is None:
                 yield (*place, at), part
             elif isinstance(inner[1], list):
