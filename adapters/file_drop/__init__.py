@@ -1,4 +1,4 @@
-"""Files dropped into a folder: CSV and NDJSON line by line, JSON as a whole."""
+"""Files dropped into a folder: CSV and NDJSON line by line, JSON and XML as a whole."""
 
 from adapters.file_drop.adapter import FileDropAdapter
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from adapters.file_drop.settings import FileDropSettings
 from adapters.file_drop.survey import Survey, survey
-from adapters.file_drop.translate import CsvForm, delimiter_of, split_csv, split_ndjson
+from adapters.file_drop.translate import WHOLE, CsvForm, delimiter_of, split_csv, split_ndjson
 from adapters.sdk.drops import DropFolder, printable, sighting
 from runtime.envelope import Message, Receipt
 from runtime.errors import Permanent, Retryable
@@ -129,9 +129,10 @@ def _cannot_open(error: OSError) -> Permanent | Retryable:
 def _messages(fd: int, found: Survey, settings: FileDropSettings) -> Iterator[Message]:
     """Messages of a surveyed file, read as they are asked for."""
     file = BufferedReader(FileIO(fd, closefd=False))
-    if found.format == "json":
+    if found.format in WHOLE:
         body = file.read(settings.message_bytes_max)
-        return iter([Message(body=body, key=found.digest)] if body and not body.isspace() else [])
+        message = Message(body=body, content_type=WHOLE[found.format], key=found.digest)
+        return iter([message] if body and not body.isspace() else [])
     if found.format == "ndjson":
         return split_ndjson(file, found.digest)
     delimiter = delimiter_of(found.first_line) if settings.delimiter == "auto" else settings.delimiter

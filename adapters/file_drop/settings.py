@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 Megabytes = 1024 * 1024
 
-Format = Literal["csv", "json", "ndjson"]
+Format = Literal["csv", "json", "ndjson", "xml"]
 Delimiter = Literal[";", ",", "\t", "|"]
 TextEncoding = Literal["utf-8", "latin-1"]
 
@@ -20,12 +20,12 @@ class FileDropSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The folder; relative to the configuration file. `processing/`, `done/` and `failed/` are made in it."""
     pattern: Annotated[str, Meta(min_length=1, max_length=200)] = "*"
     """Shell pattern that a file name must match, e.g. `stock_*.csv`."""
-    format: Literal["auto", "csv", "json", "ndjson"] = "auto"
-    """`auto` goes by the name's ending: .csv .txt .tsv, .json, .ndjson .jsonl."""
+    format: Literal["auto", "csv", "json", "ndjson", "xml"] = "auto"
+    """`auto` goes by the name's ending: .csv .txt .tsv, .json, .ndjson .jsonl, .xml."""
     delimiter: Literal["auto", ";", ",", "\t", "|"] = "auto"
     """`auto` takes what the first line has most of."""
     encoding: Literal["auto", "utf-8", "latin-1"] = "auto"
-    """`auto`: UTF-8 (a byte order mark is dropped) if the whole file is, else Latin-1."""
+    """Of CSV. `auto`: UTF-8 (a byte order mark is dropped) if the whole file is, else Latin-1."""
     header: bool = True
     """The first line of a CSV file names the columns; otherwise they are c1, c2, …"""
     poll_seconds: Annotated[float, Meta(ge=0.05, le=3_600)] = 1.0
@@ -35,6 +35,6 @@ class FileDropSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     file_bytes_max: Annotated[int, Meta(ge=1, le=4_096 * Megabytes)] = 64 * Megabytes
     """A larger file goes to `failed/` with the reason."""
     message_bytes_max: Annotated[int, Meta(ge=1, le=64 * Megabytes)] = Megabytes
-    """One line, or a JSON file as a whole."""
+    """One line, or a JSON or XML file as a whole."""
     lines_batch_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     """Lines committed in one transaction."""

@@ -13,7 +13,7 @@ from hashlib import sha256
 from msgspec import Struct
 
 from adapters.file_drop.settings import FileDropSettings, Format, TextEncoding
-from adapters.file_drop.translate import format_of
+from adapters.file_drop.translate import WHOLE, format_of
 from adapters.sdk.drops import sighting
 from runtime.errors import Permanent, Retryable
 
@@ -47,7 +47,8 @@ def survey(fd: int, name: str, settings: FileDropSettings) -> Survey:
     form = format_of(name) if settings.format == "auto" else settings.format
     if form is None:
         raise Permanent(
-            "its name says nothing about the format", hint='set format to "csv", "json" or "ndjson" for this source'
+            "its name says nothing about the format",
+            hint='set format to "csv", "json", "ndjson" or "xml" for this source',
         )
     scan = _Scan()
     for start in range(0, before.st_size, _CHUNK_BYTES):
@@ -98,14 +99,19 @@ class _Scan:
         """Raises `Permanent`."""
         if self._decoder.getstate()[0]:
             self.encoding = "latin-1"  # it ends inside a UTF-8 sequence
-        if self.first_line.startswith(_UTF16):
-            raise Permanent("it is UTF-16", hint="save it as UTF-8")
-        if self._binary:
-            raise Permanent("it has NUL bytes, so it is no text file", hint="check what was dropped here")
-        longest = size if form == "json" else self._longest
+        if form != "xml":  # which says its own encoding, and is looked at when it is translated
+            self._check_text()
+        whole = form in WHOLE
+        longest = size if whole else self._longest
         if longest > message_bytes_max:
-            what = "it" if form == "json" else "one of its lines"
+            what = "it" if whole else "one of its lines"
             raise Permanent(
                 f"{what} has {longest} bytes, more than message_bytes_max ({message_bytes_max})",
                 hint="split it or raise message_bytes_max",
             )
+
+    def _check_text(self) -> None:
+        if self.first_line.startswith(_UTF16):
+            raise Permanent("it is UTF-16", hint="save it as UTF-8")
+        if self._binary:
+            raise Permanent("it has NUL bytes, so it is no text file", hint="check what was dropped here")

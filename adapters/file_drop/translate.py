@@ -26,7 +26,10 @@ _FORMATS: dict[str, Format] = {
     ".ndjson": "ndjson",
     ".tsv": "csv",
     ".txt": "csv",
+    ".xml": "xml",
 }
+WHOLE: dict[Format, str] = {"json": "application/json", "xml": "application/xml"}
+"""Formats of which one file is one message, and the content type that it gets."""
 _DELIMITERS: tuple[Delimiter, ...] = (";", "\t", ",", "|")
 
 _OPEN_QUOTE = "unexpected end of data"

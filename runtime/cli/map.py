@@ -18,6 +18,8 @@ CONTENT_TYPES = {
     ".json": "application/json",
     ".ndjson": "application/x-ndjson",
     ".jsonl": "application/x-ndjson",
+    ".xml": "application/xml",
+    ".jws": "application/jose",
     ".csv": "text/csv",
     ".txt": "text/csv",
     ".tsv": "text/csv",
@@ -44,7 +46,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def _sample_arguments(test: ArgumentParser) -> None:
     test.add_argument(
-        "files", nargs="+", metavar="FILE", help="the mapping (TOML) and messages (.json, .ndjson or .csv)"
+        "files", nargs="+", metavar="FILE", help="the mapping (TOML) and messages (.json, .ndjson, .csv, .xml or .jws)"
     )
     test.add_argument("--pack", metavar="NAME", help="an installed pack instead of a mapping; every FILE is a message")
     test.add_argument(

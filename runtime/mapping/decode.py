@@ -106,7 +106,9 @@ def _other(body: bytes) -> str:
     if begin.startswith(b"<"):
         return 'this looks like XML: the content type must say so, or the mapping: format = "xml"'
     if begin.startswith(b"eyJ"):
-        return 'this looks like a signed token: the content type must say application/jose, or the mapping: format = "jws"'
+        return (
+            'this looks like a signed token: the content type must say application/jose, or the mapping: format = "jws"'
+        )
     return ""
 
 

@@ -7,6 +7,7 @@ files of this machine, addresses in the network) cannot be declared. Depth, numb
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.parsers import expat
@@ -31,6 +32,10 @@ _AFTER_THE_ROOT = frozenset(
         expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI],
     }
 )
+_PROLOG = re.compile(rb"(?:[\xef\xbb\xbf\xfe\xff\s]|<\?.*?\?>|<!--.*?-->)*+(<!DOCTYPE)", re.DOTALL)
+_WIDE_BYTES = 65_536
+"""Of UTF-16, how far a declaration is looked for before expat is asked."""
+_DTD = "a document type declaration (DOCTYPE) is refused: it could declare entities"
 _ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
 _TRUE = frozenset({"true", "1"})
 
@@ -104,13 +109,27 @@ def decode_xml(body: bytes, charset: str = "", form: XmlForm = PLAIN) -> Any:
     return found if len(found) > 1 else found[0]
 
 
-def _another_begins(error: expat.ExpatError, part: memoryview, at: int) -> bool:
-    marked = bytes(part[at : at + 3]) == codecs.BOM_UTF8
-    return 0 < at < len(part) and (marked or error.code in _AFTER_THE_ROOT)
+def _doctype(part: memoryview) -> int | None:
+    """Where a document type declaration begins, found before expat sees a byte of what it declares."""
+    wide = b"\0" in bytes(part[:4])
+    found = _PROLOG.match(bytes(part[:_WIDE_BYTES]).replace(b"\0", b"") if wide else part)
+    return None if found is None else 0 if wide else found.start(1)
+
+
+def _another(error: expat.ExpatError, part: memoryview, at: int) -> int | None:
+    """Where the next document begins, if it is one that expat stumbled over; its mark is broken in a one-byte code page."""
+    marked = bytes(part[max(at - 2, 0) : at + 3]).find(codecs.BOM_UTF8)
+    if marked >= 0 and at > 2:
+        return at - 2 + marked
+    return at if error.code in _AFTER_THE_ROOT and 0 < at < len(part) else None
 
 
 class _TooMuch(Exception):
-    """Raised inside a callback; the words are for people."""
+    """Raised inside a callback: expat then reads on to the end, but calls nobody, so the place is noted here."""
+
+    def __init__(self, problem: str, parser: expat.XMLParserType) -> None:
+        super().__init__(problem)
+        self.line, self.column = parser.CurrentLineNumber, parser.CurrentColumnNumber
 
 
 class _Reader:
@@ -123,6 +142,8 @@ class _Reader:
     def read(self, body: bytes, part: memoryview, start: int, charset: str) -> tuple[dict[str, Any], int]:
         """One document and how many bytes it takes; what follows its root element is the next one."""
         marked = bytes(part[:3]).startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        if (at := _doctype(part)) is not None:
+            raise Untranslatable(_DTD, position=_place(body, start + at, 1, 0))
         parser = expat.ParserCreate(None if marked or not charset else charset)
         top: list[dict[str, Any]] = []
         self._listen(parser, top)
@@ -130,13 +151,13 @@ class _Reader:
             # All at once: fed in pieces, expat before 2.6 reads a long token again with each piece (CVE-2023-52425).
             parser.Parse(part, True)
         except expat.ExpatError as error:
-            if top and _another_begins(error, part, parser.ErrorByteIndex):
-                return top[0], parser.ErrorByteIndex
+            another = _another(error, part, parser.ErrorByteIndex) if top else None
+            if another is not None:
+                return top[0], another
             place = _place(body, start, error.lineno, error.offset)
             raise Untranslatable(_problem(error), position=place, hint=_hint(error)) from None
         except _TooMuch as error:
-            place = _place(body, start, parser.CurrentLineNumber, parser.CurrentColumnNumber)
-            raise Untranslatable(str(error), position=place) from None
+            raise Untranslatable(str(error), position=_place(body, start, error.line, error.column)) from None
         except (LookupError, ValueError):
             raise Untranslatable(
                 "the character set that the message names is not known, or has more than one byte a character",
@@ -157,9 +178,9 @@ class _Reader:
             nonlocal name, table, texts, node, left
             left -= 1 + len(attributes) // 2
             if left < 0:
-                raise _TooMuch(f"the XML has more than {ELEMENTS_MAX} elements and attributes")
+                raise _TooMuch(f"the XML has more than {ELEMENTS_MAX} elements and attributes", parser)
             if len(stack) >= DEPTH_MAX:
-                raise _TooMuch(f"the XML is nested deeper than {DEPTH_MAX} elements")
+                raise _TooMuch(f"the XML is nested deeper than {DEPTH_MAX} elements", parser)
             stack.append((name, table, texts, node))
             name = tag if ":" not in tag else tag.rpartition(":")[2]
             node = node.inner.get(name if len(stack) > 1 else "", NOWHERE)
@@ -197,16 +218,16 @@ class _Reader:
         def say(text: str) -> None:
             texts.append(text)
 
+        def refuse(*_given: object) -> None:
+            raise _TooMuch(_DTD, parser)
+
         parser.buffer_text = True
         parser.ordered_attributes = True
         parser.StartElementHandler = start
         parser.EndElementHandler = end
         parser.CharacterDataHandler = say
-        parser.StartDoctypeDeclHandler = _refuse
-
-
-def _refuse(*_given: object) -> None:
-    raise _TooMuch("a document type declaration (DOCTYPE) is refused: it could declare entities")
+        # Behind `_doctype`, for UTF-16 that begins with a long comment.
+        parser.StartDoctypeDeclHandler = refuse
 
 
 def _attributes(pairs: list[str]) -> dict[str, Any] | None:

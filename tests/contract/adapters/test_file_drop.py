@@ -60,7 +60,7 @@ CASES = [
         invalid_settings=(
             {},
             {"path": ""},
-            {"path": "in", "format": "xml"},
+            {"path": "in", "format": "edi"},
             {"path": "in", "delimiter": "::"},
             {"path": "in", "poll_seconds": 0},
             {"path": "in", "stable_seconds": -1},
@@ -235,6 +235,17 @@ async def test_a_latin_1_file_is_recognized(tmp_path: Path) -> None:
     drop(tmp_path, "a.csv", "ort;straße\nKöln;Ring\n".encode("latin-1"))
     await site.until("drop_taken")
     assert site.intake.bodies == ['{"ort":"Köln","straße":"Ring"}'.encode()]
+
+
+@pytest.mark.anyio
+async def test_an_xml_file_is_one_fact_in_the_encoding_that_it_came_in(tmp_path: Path) -> None:
+    body = '<?xml version="1.0" encoding="utf-16"?>\n<a>\n<b>ä</b>\n</a>\n'.encode("utf-16")
+    drop(tmp_path, "idoc.XML", body)
+    drop(tmp_path, "broken.xml", b"<a>")
+    site = Archived(tmp_path)
+    await site.until("drop_taken", 2)
+    assert sorted(site.intake.bodies) == sorted([b"<a>", body])
+    assert {message.content_type for message in site.intake.messages} == {"application/xml"}
 
 
 @pytest.mark.anyio

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.envelope import Event
 from runtime.errors import Untranslatable
-from runtime.mapping.decode import decode_json
+from runtime.mapping.decode import decode, decode_json
+from runtime.policy import jws
+from tests.support.mappings import STOCK, compiled, envelope
 
 
 @pytest.mark.parametrize(
@@ -68,3 +74,52 @@ def position(body: bytes, content_type: str) -> str:
 def test_any_bytes_decode_or_are_refused(body: bytes, charset: str) -> None:
     for content_type in ("application/json", f"application/json; charset={charset}"):
         assert position(body, content_type).startswith(("line ", "decoded"))
+
+
+# ---------------------------------------------------------------- signed tokens
+
+RULES = """
+key = "id"
+[[outputs]]
+type = "stock.snapshot"
+fields = { sku = "sku", on_hand = "qty", occurred_at = "at" }
+"""
+
+SECRET = b"a secret of thirty-two characters"
+
+
+def token(payload: bytes) -> bytes:
+    parts = [base64.urlsafe_b64encode(part).rstrip(b"=") for part in (b'{"alg":"HS256"}', payload)]
+    signature = hmac.digest(SECRET, b".".join(parts), "sha256")
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")])
+
+
+def test_what_the_verifier_lets_in_is_translated_from_its_payload() -> None:
+    body = token(json.dumps({**STOCK, "id": "m-1"}).encode())
+    jws.verify(jws.split(body), {}, [SECRET])
+    named, by_type = compiled('format = "jws"\n' + RULES), compiled(RULES)
+    for mapping, content_type in (
+        (named, "application/json"),
+        (named, "text/plain"),
+        (by_type, "application/jose"),
+        (by_type, "application/JWT; charset=utf-8"),
+    ):
+        assert mapping.key(body, content_type) == "m-1"
+        assert [
+            result.partition_key
+            for result in mapping.translate(envelope(body, content_type))
+            if isinstance(result, Event)
+        ] == ["A-1"]
+
+
+def test_a_token_sent_as_json_is_a_letter_that_says_what_to_do() -> None:
+    with pytest.raises(Untranslatable) as caught:
+        decode(token(b"{}"), "application/json")
+    assert "application/jose" in caught.value.hint
+
+
+@pytest.mark.parametrize("body", [b"", b"a.b", b"e30.e30.e30.e30", b"{}", token(b"{"), token(b"\xff")])
+def test_what_is_no_token_or_holds_no_json_is_a_letter(body: bytes) -> None:
+    with pytest.raises(Untranslatable) as caught:
+        decode(body, "application/jose")
+    assert caught.value.position.startswith("line 1, column ")

@@ -38,6 +38,9 @@ def refused(mapping: Any, message: Any) -> Untranslatable:
         ('{ path = "a", default = "d" }', {"a": "x"}, "x"),
         ('{ first = ["b", "a"] }', {"a": "x"}, "x"),
         ('{ first = ["b", "a"] }', {"b": "", "a": "x"}, "x"),
+        ('{ first = [["b", "c"], "a"] }', {"b": "1", "c": 2, "a": "x"}, "1 2"),
+        ('{ first = [["b", "c"], "a"] }', {"b": "1", "a": "x"}, "x"),
+        ('{ first = [["b", "c"], ["a"]] }', {"c": "1", "a": "x"}, "x"),
         ('{ join = ["a", "b"] }', {"a": "x", "b": 7}, "x 7"),
         ('{ join = ["a", "b"], with = "" }', {"a": "x", "b": "y"}, "xy"),
         ('{ join = ["a", "b"] }', {"a": "x"}, None),
@@ -399,3 +402,26 @@ def test_only_first_tells_one_event_for_the_first_element_that_passes() -> None:
 def test_only_first_stands_beside_one_list_or_is_refused(output: str) -> None:
     with pytest.raises(ConfigError, match="only_first: expected true, beside an each over one list"):
         snapshot(output=output)
+
+
+COUNTED = """
+[tables.kinds]
+in = "came"
+out = "went"
+7 = "came"
+[[outputs]]
+type = "stock.snapshot"
+when = "table('kinds', code) == 'came'"
+fields = { sku = "sku", on_hand = "qty", occurred_at = "at" }
+"""
+
+
+@pytest.mark.parametrize(("code", "told"), [("in", 1), ("out", 0), ("?", 0), (None, 0), (7, 1), ([], 0), (True, 0)])
+def test_a_condition_can_ask_what_a_table_says(code: Any, told: int) -> None:
+    results = compiled('unmatched = "ignore"\n' + COUNTED).translate(envelope({**STOCK, "code": code}))
+    assert sum(isinstance(result, Event) for result in results) == told
+
+
+def test_a_condition_over_a_table_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match='there is no table "kind".*kinds'):
+        compiled(COUNTED.replace("table('kinds'", "table('kind'"))
