@@ -11,9 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import jmespath
+import msgspec
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
-import msgspec
 from msgspec import Struct
 
 from runtime.canonical.registry import TYPES, CanonicalType

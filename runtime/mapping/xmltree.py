@@ -36,6 +36,8 @@ _PROLOG = re.compile(rb"(?:[\xef\xbb\xbf\xfe\xff\s]|<\?.*?\?>|<!--.*?-->)*+(<!DO
 _WIDE_BYTES = 65_536
 """Of UTF-16, how far a declaration is looked for before expat is asked."""
 _DTD = "a document type declaration (DOCTYPE) is refused: it could declare entities"
+_UNKNOWN = "the character set that the message names is not known, or has more than one byte a character"
+_READABLE = "UTF-8, UTF-16, Latin-1 and the one-byte code pages can be read"
 _ENTITY = expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]
 _TRUE = frozenset({"true", "1"})
 
@@ -94,7 +96,8 @@ def decode_xml(body: bytes, charset: str = "", form: XmlForm = PLAIN) -> Any:
         raise Untranslatable(f"the XML has more than {BYTES_MAX} bytes", position="line 1, column 1")
     if not body.removeprefix(codecs.BOM_UTF8).strip():
         raise Untranslatable("the message is empty", position="line 1, column 1")
-    whole, start, found = memoryview(body), 0, []
+    whole, start = memoryview(body), 0
+    found: list[dict[str, Any]] = []
     if body.startswith(codecs.BOM_UTF8):
         start, charset = len(codecs.BOM_UTF8), "utf-8"
     # A blank line before the declaration is not allowed, and is sent all the same.
@@ -144,90 +147,94 @@ class _Reader:
         marked = bytes(part[:3]).startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         if (at := _doctype(part)) is not None:
             raise Untranslatable(_DTD, position=_place(body, start + at, 1, 0))
-        parser = expat.ParserCreate(None if marked or not charset else charset)
-        top: list[dict[str, Any]] = []
-        self._listen(parser, top)
         try:
+            parser = expat.ParserCreate(None if marked or not charset else charset)
+            builder = _Builder(parser, self._form, self._left)
             # All at once: fed in pieces, expat before 2.6 reads a long token again with each piece (CVE-2023-52425).
             parser.Parse(part, True)
         except expat.ExpatError as error:
-            another = _another(error, part, parser.ErrorByteIndex) if top else None
-            if another is not None:
-                return top[0], another
-            place = _place(body, start, error.lineno, error.offset)
-            raise Untranslatable(_problem(error), position=place, hint=_hint(error)) from None
+            another = _another(error, part, parser.ErrorByteIndex) if builder.root is not None else None
+            if another is None or builder.root is None:
+                place = _place(body, start, error.lineno, error.offset)
+                raise Untranslatable(_problem(error), position=place, hint=_hint(error)) from None
+            self._left = builder.left
+            return builder.root, another
         except _TooMuch as error:
             raise Untranslatable(str(error), position=_place(body, start, error.line, error.column)) from None
         except (LookupError, ValueError):
-            raise Untranslatable(
-                "the character set that the message names is not known, or has more than one byte a character",
-                position=_place(body, start, 1, 0),
-                hint="UTF-8, UTF-16, Latin-1 and the one-byte code pages can be read",
-            ) from None
-        return top[0], len(part)
+            raise Untranslatable(_UNKNOWN, position=_place(body, start, 1, 0), hint=_READABLE) from None
+        assert builder.root is not None
+        return builder.root, len(part)
 
-    def _listen(self, parser: expat.XMLParserType, top: list[dict[str, Any]]) -> None:
-        """Sets the callbacks. Straight code on locals: it runs for each element of each message."""
-        keyed, blank, left = self._form.keyed, self._form.blank, self._left
-        stack: list[tuple[str, dict[str, Any] | None, list[str], Node]] = []
-        name, node = "", Node({"": self._form.lists}, frozenset())
-        table: dict[str, Any] | None = None
-        texts: list[str] = []
 
-        def start(tag: str, attributes: list[str]) -> None:
-            nonlocal name, table, texts, node, left
-            left -= 1 + len(attributes) // 2
-            if left < 0:
-                raise _TooMuch(f"the XML has more than {ELEMENTS_MAX} elements and attributes", parser)
-            if len(stack) >= DEPTH_MAX:
-                raise _TooMuch(f"the XML is nested deeper than {DEPTH_MAX} elements", parser)
-            stack.append((name, table, texts, node))
-            name = tag if ":" not in tag else tag.rpartition(":")[2]
-            node = node.inner.get(name if len(stack) > 1 else "", NOWHERE)
-            table = _attributes(attributes) if attributes else None
-            texts = []
+class _Builder:
+    """The callbacks for one document. They run for each element of each message, so they are plain and few."""
 
-        def end(_tag: str) -> None:
-            nonlocal name, table, texts, node
-            text = texts[0].strip() if len(texts) == 1 else "".join(texts).strip()
-            if text in blank:
-                text = ""
-            value: Any = text
-            if table is not None:
-                if text:
-                    table[TEXT] = text
-                value = "" if not text and table.get("@nil") in _TRUE else table
-            tag, (name, table, texts, node) = name, stack.pop()
-            if not stack:
-                self._left = left
-                top.append({ROOT: tag, **(value if value.__class__ is dict else {TEXT: value})})
-                return
-            if table is None:
-                table = {}
-            if keyed and tag in keyed:
-                _put_keyed(table, tag, value, keyed[tag])
-            elif tag in node.lists:
-                table.setdefault(tag, []).append(value)
-            elif tag not in table:
-                table[tag] = value
-            elif table[tag].__class__ is list:
-                table[tag].append(value)
-            else:
-                table[tag] = [table[tag], value]
+    __slots__ = ("_blank", "_keyed", "_name", "_node", "_parser", "_stack", "_table", "_texts", "left", "root")
 
-        def say(text: str) -> None:
-            texts.append(text)
-
-        def refuse(*_given: object) -> None:
-            raise _TooMuch(_DTD, parser)
-
+    def __init__(self, parser: expat.XMLParserType, form: XmlForm, left: int) -> None:
+        self._parser, self._keyed, self._blank, self.left = parser, form.keyed, form.blank, left
+        self.root: dict[str, Any] | None = None
+        self._stack: list[tuple[str, dict[str, Any] | None, list[str], Node]] = []
+        self._name, self._node = "", Node({"": form.lists}, frozenset())
+        self._table: dict[str, Any] | None = None
+        self._texts: list[str] = []
         parser.buffer_text = True
         parser.ordered_attributes = True
-        parser.StartElementHandler = start
-        parser.EndElementHandler = end
-        parser.CharacterDataHandler = say
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.say
         # Behind `_doctype`, for UTF-16 that begins with a long comment.
-        parser.StartDoctypeDeclHandler = refuse
+        parser.StartDoctypeDeclHandler = self.refuse
+
+    def start(self, tag: str, attributes: list[str]) -> None:
+        self.left -= 1 + len(attributes) // 2
+        if self.left < 0:
+            raise _TooMuch(f"the XML has more than {ELEMENTS_MAX} elements and attributes", self._parser)
+        stack, node = self._stack, self._node
+        if len(stack) >= DEPTH_MAX:
+            raise _TooMuch(f"the XML is nested deeper than {DEPTH_MAX} elements", self._parser)
+        name = tag if ":" not in tag else tag.rpartition(":")[2]
+        self._node = node.inner.get(name if stack else "", NOWHERE)
+        stack.append((self._name, self._table, self._texts, node))
+        self._name = name
+        self._table = _attributes(attributes) if attributes else None
+        self._texts = []
+
+    def say(self, text: str) -> None:
+        self._texts.append(text)
+
+    def end(self, _tag: str) -> None:
+        tag, value = self._name, self._value()
+        self._name, self._table, self._texts, self._node = self._stack.pop()
+        if not self._stack:
+            self.root = {ROOT: tag, **(value if value.__class__ is dict else {TEXT: value})}
+            return
+        table = self._table
+        if table is None:
+            table = self._table = {}
+        if self._keyed and tag in self._keyed:
+            _put_keyed(table, tag, value, self._keyed[tag])
+        elif tag not in table:
+            table[tag] = [value] if tag in self._node.lists else value
+        elif table[tag].__class__ is list:
+            table[tag].append(value)
+        else:
+            table[tag] = [table[tag], value]
+
+    def _value(self) -> Any:
+        texts, table = self._texts, self._table
+        text = texts[0].strip() if len(texts) == 1 else "".join(texts).strip()
+        if text in self._blank:
+            text = ""
+        if table is None:
+            return text
+        if text:
+            table[TEXT] = text
+        return "" if not text and table.get("@nil") in _TRUE else table
+
+    def refuse(self, *_given: object) -> None:
+        raise _TooMuch(_DTD, self._parser)
 
 
 def _attributes(pairs: list[str]) -> dict[str, Any] | None:

@@ -423,5 +423,5 @@ def test_a_condition_can_ask_what_a_table_says(code: Any, told: int) -> None:
 
 
 def test_a_condition_over_a_table_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match='there is no table "kind".*kinds'):
+    with pytest.raises(ConfigError, match=r'there is no table "kind".*kinds'):
         compiled(COUNTED.replace("table('kinds'", "table('kind'"))
