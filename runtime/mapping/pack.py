@@ -235,7 +235,7 @@ class CompiledPack:
 def _form(rules: PackRules, mappings: Iterable[CompiledMapping]) -> Form:
     """Which mapping a message goes to is known only when it is decoded: so a list for one is a list for all."""
     inner = {path for mapping in mappings for reads in mapping.read_paths for path in reads}
-    wrapped = {(name, *path) for name in rules.manifest.unwrap for path in inner}
+    wrapped = {(*around.segments, *path) for around in rules.unwrap for path in inner}
     keys = {path.segments for path in (*rules.key, *rules.type) if not path.header}
     given = rules.manifest.xml
     xml = XmlForm(lists=lists_in(inner | wrapped | keys), keyed=given.keyed, blank=frozenset(given.blank))
