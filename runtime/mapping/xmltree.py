@@ -147,9 +147,9 @@ class _Reader:
         marked = bytes(part[:3]).startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         if (at := _doctype(part)) is not None:
             raise Untranslatable(_DTD, position=_place(body, start + at, 1, 0))
+        parser = expat.ParserCreate(None if marked or not charset else charset)
+        builder = _Builder(parser, self._form, self._left)
         try:
-            parser = expat.ParserCreate(None if marked or not charset else charset)
-            builder = _Builder(parser, self._form, self._left)
             # All at once: fed in pieces, expat before 2.6 reads a long token again with each piece (CVE-2023-52425).
             parser.Parse(part, True)
         except expat.ExpatError as error:
