@@ -13,6 +13,7 @@ from msgspec import Struct
 from runtime.canonical.registry import TYPES
 from runtime.canonical.schema import DIALECT
 from runtime.mapping import document as language
+from runtime.mapping.decode import FORMATS
 from runtime.mapping.manifest import MESSAGES_MAX, Manifest
 from runtime.mapping.targets import FieldTarget, Target, fields_of
 
@@ -63,7 +64,8 @@ def pack_schema() -> Schema:
 _TOP_KEYS: dict[str, Schema] = {
     "mapping": {**_TEXT, "description": "The name of the mapping."},
     "version": {"type": ["integer", "string"], "description": "Raise it with each change."},
-    "format": {"anyOf": [{"enum": list(language.FORMATS)}, _OPTION]},
+    "format": {"anyOf": [{"enum": list(FORMATS)}, _OPTION]},
+    "xml": msgspec.json.schema(language.XmlRules)["$defs"]["XmlRules"],
     "zone": {**_TEXT, "description": "Of times that come without an offset, such as Europe/Berlin."},
     "key": {**_PATHS, "description": "The message's own idempotency key."},
     "headers": {"type": "array", "items": _TEXT, "maxItems": language.HEADERS_MAX},
