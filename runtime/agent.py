@@ -91,6 +91,8 @@ class Agent:
         steps = Steps(kernel, self.watchpost, self.counters, self.log)
         await steps.look()
         self.watchpost.sources({name: source.keyed for name, source in configuration.sources.items()})
+        kernel.doorkeeper.log = self.log.door()
+        await kernel.doorkeeper.load()
         workshop = Workshop(kernel, self.counters, self.log, lambda: not self.watchpost.clock_bad)
         revision = workshop.first(configuration)
         exposition = Exposition(self.counters, self._build())
@@ -105,6 +107,7 @@ class Agent:
             kept.start_soon(watch, kernel.journal.writer, float(configuration.model.journal.watchdog_seconds))
             self._keep(kept, "alerts", self.watchpost.alerts.run)
             self._keep(kept, "care", lambda: steps.care(gateway.answers))
+            self._keep(kept, "access", kernel.doorkeeper.run)
             operations = Operations(kernel, partial(self._status, kernel), running=True, reload=self.reload)
             await kept.start(AdminServer(operations).serve, kernel)
             await kernel.replay.resume()
@@ -125,6 +128,7 @@ class Agent:
                 self.log.info("stopping: no more intake, finishing what was accepted")
                 await steps.finish_translation()
                 forward.cancel_scope.cancel()
+            await kernel.doorkeeper.flush(last=True)
             await steps.sign_last()
             with anyio.move_on_after(STOP_SECONDS_MAX - 3.0):  # the rest of the time went to requests and commits
                 await uplink.change([UPLINK], {})  # what is on the wire is answered first

@@ -37,6 +37,10 @@ class Refused(EntrepotError):
     """A rule said no (authentication, residency, a fence); nothing is broken."""
 
 
+class Forbidden(Refused):
+    """Somebody who is known asked for something that they may not do."""
+
+
 class JournalInUse(Refused):
     """Another process has the journal open; later it may not."""
 

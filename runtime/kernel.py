@@ -18,9 +18,11 @@ from runtime import clock
 from runtime.canonical.registry import TYPES
 from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
+from runtime.doorkeeper import Doorkeeper
 from runtime.errors import Refused, StorageFull
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
-from runtime.journal import header, lanes
+from runtime.journal import fate, header, lanes
+from runtime.journal.fate import Fate
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.lock import JournalLock
@@ -48,6 +50,7 @@ class Kernel:
         self.journal = journal
         self.identity = identity
         self.acceptance = Acceptance(journal)
+        self.doorkeeper = Doorkeeper(journal, model.access)
         self.policy = self._in_force(configuration.clearance)
         self.translation = Translation(
             journal, {name: source.rules for name, source in configuration.sources.items()}, configuration.router
@@ -86,6 +89,12 @@ class Kernel:
         self.policy = self._in_force(new.clearance)
         self.checkpoints.policy, self.checkpoints.config = new.clearance.digest, new.digest
         self.room.use(*_room(new))
+        self.doorkeeper.use(new.model.access)
+
+    async def fate(self, source: str, key: str, caller: str | None) -> Fate | None:
+        """What became of the message with this key; None when there is none, or when it is another caller's."""
+        journal = self.journal
+        return await journal.read(lambda c: fate.find(c, journal.names, journal.keys, source, key, caller))
 
     def renew_policy(self) -> bool:
         """Compile the policy for today; dated rules begin and end at midnight. True if it changed."""

@@ -6,6 +6,7 @@ Parameters and answers are plain data. Errors are `EntrepotError`s with a hint.
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 import msgspec
 
 from runtime import clock
+from runtime.access.settings import CallerLimits
 from runtime.backup.archive import Archive
 from runtime.config.change import Plan
 from runtime.errors import Permanent, Refused
+from runtime.grants import Grants, Shown
 from runtime.journal import inspect, intake, lanes, letters
 from runtime.journal.letters import Letter
 from runtime.kernel import IDENTITY, Kernel
@@ -27,6 +30,11 @@ from runtime.ports import HubLink
 from runtime.status import Status, journal_stats
 
 ROWS_MAX = 1_000
+_GRANTING = frozenset({"access.grant", "access.rotate", "access.revoke"})
+"""They write their own entry into the access log."""
+_ADMINISTERING = frozenset({"reload", "letters.retry", "letters.release", "letters.discard", "replay"})
+_REVEALING = frozenset({"unmask", "apply", "confirm"})
+"""Parameters that make a verb show personal data or change something."""
 Answer = Any
 
 
@@ -44,6 +52,7 @@ class Operations:
         self._kernel = kernel
         self._reload = reload
         self._status = status
+        self._grants = Grants(kernel)
         self._running = running
         self._backup: Archive | None = None
         self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {
@@ -58,6 +67,11 @@ class Operations:
             "topology": self.topology,
             "adopt": self.adopt,
             "hub.examine": self.examine_hub,
+            "access.grant": self.access_grant,
+            "access.rotate": self._grants.rotate,
+            "access.revoke": self._grants.revoke,
+            "access.list": self._grants.everybody,
+            "access.audit": self._grants.audit,
             "journal.stats": self.stats,
             "journal.verify": self.verify,
             "journal.dispositions": self.dispositions,
@@ -65,11 +79,16 @@ class Operations:
             "journal.backup_progress": self.backup_progress,
         }
 
-    async def call(self, verb: str, parameters: dict[str, Any]) -> Answer:
-        """Raises `Permanent` for an unknown verb or parameter."""
+    async def call(self, verb: str, parameters: dict[str, Any], *, uid: int | None = None) -> Answer:
+        """Raises `Permanent` for an unknown verb or parameter. `uid`: whose wish it is, if not this process's own user's."""
         method = self._verbs.get(verb)
         if method is None:
             raise Permanent(f"this agent knows no verb {verb!r}", hint="use the `entrepot` of the same version")
+        by = os.getuid() if uid is None else uid
+        if verb in _GRANTING:
+            parameters = parameters | {"by": by}
+        elif _is_told(verb, parameters):
+            await self._grants.note(verb, by)
         try:
             return msgspec.to_builtins(await method(**parameters))
         except TypeError as error:
@@ -200,6 +219,16 @@ class Operations:
         while (await self._kernel.journal.write(self._kernel.translate.batch)).facts:
             pass
 
+    async def access_grant(self, *, shown: dict[str, Any], limits: dict[str, Any], **given: Any) -> dict[str, Any]:
+        """Let a caller do more, or something at all."""
+        return await self._grants.grant(
+            shown=msgspec.convert(shown, Shown), limits=msgspec.convert(limits, CallerLimits), **given
+        )
+
+    def turned_away(self, uid: int) -> None:
+        """Somebody asked who may not."""
+        self._kernel.doorkeeper.turned_away(uid)
+
     async def stats(self) -> dict[str, Any]:
         """Rows, bytes, incidents."""
         return await journal_stats(self._kernel.journal)
@@ -236,6 +265,12 @@ class Operations:
     async def backup_progress(self) -> Answer:
         """How far the backup is; None when none is being made."""
         return None if self._backup is None else self._backup.progress
+
+
+def _is_told(verb: str, parameters: dict[str, Any]) -> bool:
+    """Whether the access log tells that somebody asked for this."""
+    changes = verb in _ADMINISTERING and not parameters.get("dry_run")
+    return changes or any(parameters.get(word) for word in _REVEALING)
 
 
 class _closing:  # noqa: N801 - reads as contextlib's `closing`, for an async close

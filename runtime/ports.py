@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from runtime.envelope import Envelope, Event, Ignored, Message, Receipt, Sealed
+from runtime.errors import Refused
 
 # ---------------------------------------------------------------- translation
 
@@ -61,15 +62,46 @@ class Intake(Protocol):
         ...
 
 
+Purpose = Literal["write", "check", "receipts"]
+"""Send a message; try one without accepting it; ask what became of one."""
+
+
+class Certificate(Struct, frozen=True):
+    """What a client has shown at the TLS handshake; the listener has verified it."""
+
+    fingerprint: bytes
+    """SHA-256 of the certificate (DER)."""
+    subject: str
+    """RFC 4514, as in `CN=wms-1,O=Example`."""
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """An HTTP request before parsing. Ask for headers in lower case: the names are those of the sender."""
 
     headers: Mapping[str, str]
     """`get` finds a name in any case."""
     body: bytes
+    """What a signature is over: of a request without a body, its path and query."""
     remote: str = ""
+    """Address of the sender; a proxy's word for it counts only if the proxy is trusted."""
     path: str = ""
     query: str = ""
+    purpose: Purpose = "write"
+    certificate: Certificate | None = None
+
+
+class Admission(Struct, frozen=True, kw_only=True):
+    """What a source has learned about a request that may pass."""
+
+    message_id: str | None = None
+    """That the signature covers: it becomes the idempotency key."""
+    caller: str | None = None
+    """Who it is, where senders have names of their own; see `SourceContext.admit`."""
+
+
+def admit_nobody(request: Request) -> str:
+    """For a source that knows no callers."""
+    raise Refused("There are no callers with names of their own here.")
 
 
 class SourceContext(Struct, frozen=True, kw_only=True):
@@ -88,15 +120,21 @@ class SourceContext(Struct, frozen=True, kw_only=True):
     """`async with in_hand():` around what must not be left half done when the source is changed or removed."""
     clock_is_right: Callable[[], bool] = lambda: True
     """Whether `now_us` can be believed: signed instants cannot be judged otherwise."""
+    admit: Callable[[Request], str] = admit_nobody
+    """Name of the caller that shows a key, a token or a certificate and may do this here.
+
+    Raises `Refused`, `Forbidden` (known, but may not), `Retryable`.
+    """
 
 
 class Source(Protocol):
     """A configured source: either it answers HTTP (`authenticate`), or it fetches by itself (`run`), or both."""
 
-    def authenticate(self, request: Request) -> str | None:
-        """Return if the request may pass: the message id that its signature covers, or None when there is none.
+    def authenticate(self, request: Request) -> Admission | None:
+        """Return if the request may pass; None: nothing more is known about it.
 
-        Raises `Refused`, or `Retryable` when it cannot be judged now. Constant time, on raw bytes, before any parsing.
+        Raises `Refused`, `Forbidden`, or `Retryable` when it cannot be judged now. Constant time, on raw bytes, before
+        any parsing.
         """
         ...
 

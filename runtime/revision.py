@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 from msgspec import Struct
@@ -99,6 +100,7 @@ class Workshop:
 
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
         name, in_hand = configured.name, anyio.Lock()
+        doorkeeper = self._kernel.doorkeeper
         source = configured.adapter.source(
             configured.settings,
             SourceContext(
@@ -110,14 +112,21 @@ class Workshop:
                 now_us=clock.now_us,
                 clock_is_right=self._clock_is_right,
                 in_hand=lambda: in_hand,
+                admit=partial(doorkeeper.admit, name),
             ),
         )
+        kernel = self._kernel
         door = GatewaySource(
+            name=name,
             source=source,
             intake=self._intake(name),
             translator=configured.rules.translator,
             dedupe=configured.shared.dedupe,
             limits=configured.limits,
+            told=configured.shared.limits is not None,
+            desk=doorkeeper,
+            outcome=kernel.translation.outcome,
+            fate=partial(kernel.fate, name),
         )
         return RunningSource(source, door if configured.adapter.accepts_http else None, in_hand)
 

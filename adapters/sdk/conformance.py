@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from adapters.sdk.recording import Crash, Fault, RecordingIntake
 from runtime.errors import ConfigError, Refused, Retryable
-from runtime.ports import Adapter, Request, Source, SourceContext
+from runtime.ports import Adapter, Request, Source, SourceContext, admit_nobody
 
 FETCH_SECONDS_MAX = 30.0
 """A fetching source must have handed over a case within this time, after any fault."""
@@ -39,6 +39,8 @@ class HttpCase(Struct, frozen=True, kw_only=True):
     signs_body: bool = True
     """A changed body must be refused."""
     secrets: Mapping[str, bytes] = {}
+    admit: Callable[[Request], str] = admit_nobody
+    """The callers that the kernel knows; see `SourceContext.admit`."""
     invalid_settings: Sequence[dict[str, Any]] = ()
 
 
@@ -256,6 +258,7 @@ def _source(adapter: Adapter, case: Case, intake: RecordingIntake, directory: st
         directory=directory,
         log=lambda _event, **_fields: None,
         now_us=lambda: _NOW_US,
+        admit=case.admit if isinstance(case, HttpCase) else admit_nobody,
     )
     return adapter.source(_settings(adapter, case.settings), context)
 

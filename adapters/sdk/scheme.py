@@ -9,7 +9,9 @@ from msgspec import Meta, Struct
 
 from runtime.errors import ConfigError
 
-Algorithm = Literal["none", "bearer", "static", "sha256", "hmac-sha256", "hmac-sha512", "ed25519", "rsa-sha256", "jws"]
+Algorithm = Literal[
+    "none", "caller", "bearer", "static", "sha256", "hmac-sha256", "hmac-sha512", "ed25519", "rsa-sha256", "jws"
+]
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 Short = Annotated[str, Meta(max_length=40)]
 BY_SIGNATURE = frozenset({"sha256", "hmac-sha256", "hmac-sha512", "ed25519", "rsa-sha256", "jws"})
@@ -23,7 +25,7 @@ class Scheme(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row. Header names may be written in any case."""
 
     alg: Algorithm = "hmac-sha256"
-    """none: nobody is asked · bearer, static: a credential as it is · sha256: a digest over text with the secret ·
+    """none: nobody is asked · caller: a key, token or certificate that `entrepot access` has granted · bearer, static: a credential as it is · sha256: a digest over text with the secret ·
     hmac-…, ed25519, rsa-sha256: a signature in a header · jws: the body is a signed token."""
     header: HeaderName | None = None
     """Where the signature or the credential stands."""
@@ -64,7 +66,7 @@ def parts(scheme: Scheme) -> list[str] | None:
 
 def check(scheme: Scheme) -> None:
     """Raises `ConfigError` for a row that cannot work, or that would leave a hole."""
-    if scheme.alg in {"none", "bearer"}:
+    if scheme.alg in {"none", "caller", "bearer"}:
         return
     if scheme.alg == "static" and (scheme.header is None) == (not scheme.query):
         raise ConfigError('a static credential stands either in a header or in the URL: give "header" or "query"')

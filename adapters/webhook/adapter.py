@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import parse_qs
 
-from adapters.sdk.fetch import fetch_document
 from adapters.sdk.scheme import Scheme
 from adapters.sdk.signatures import Verifier, verify_bearer, verify_credential
-from adapters.webhook.keyring import Keyring
 from adapters.webhook.schemes import resolve
 from adapters.webhook.settings import WebhookSettings
-from runtime.errors import ConfigError, Retryable
+from runtime.errors import ConfigError, Refused, Retryable
+from runtime.fetch import fetch_document
+from runtime.keyring import Keyring
 from runtime.policy import jws
 from runtime.policy.keyset import KEYS_BYTES_MAX, Keyset
-from runtime.ports import Request, SourceContext
+from runtime.ports import Admission, Request, SourceContext
 
 SECRET_BYTES_ADVISED = 16
 """NIST SP 800-107 r1, section 5.3.4: a key shorter than 112 bits weakens HMAC."""
@@ -24,7 +24,7 @@ PARAMETERS_MAX = 20
 CLOCK_SECONDS = 30.0
 """When a sender may come back while the clock of this machine is wrong."""
 
-Check = Callable[[Request], str | None]
+Check = Callable[[Request], Admission | None]
 
 
 class WebhookSource:
@@ -34,8 +34,8 @@ class WebhookSource:
         self._check = check
         self._keyring = keyring
 
-    def authenticate(self, request: Request) -> str | None:
-        """The id that the signature covers, if any. Raises `Refused`, `Retryable`."""
+    def authenticate(self, request: Request) -> Admission | None:
+        """See `runtime.ports.Source`."""
         return self._check(request)
 
     async def run(self) -> None:
@@ -81,6 +81,8 @@ class WebhookAdapter:
 def _check(scheme: Scheme, secrets: list[bytes], keyring: Keyring | None, context: SourceContext) -> Check:
     if scheme.alg == "none":
         return _anyone
+    if scheme.alg == "caller":
+        return lambda request: Admission(caller=context.admit(request))
     if scheme.alg == "bearer":
         return lambda request: verify_bearer(request.headers, secrets)
     if scheme.alg == "static":
@@ -89,7 +91,7 @@ def _check(scheme: Scheme, secrets: list[bytes], keyring: Keyring | None, contex
         return partial(_token, secrets, keyring)
     verifier = Verifier(scheme, secrets, lambda: context.now_us() // 1_000_000, keyring or _no_keys)
     if not (scheme.timestamp or scheme.timestamp_part):
-        return lambda request: verifier.verify(request.headers, request.body)
+        return lambda request: _signed(verifier, request)
     return partial(_fresh, verifier, context.clock_is_right)
 
 
@@ -116,18 +118,25 @@ def _parameter(query: str, name: str) -> str | None:
 
 
 def _token(secrets: list[bytes], keyring: Keyring | None, request: Request) -> None:
+    if request.purpose == "receipts":
+        raise Refused("This source's messages are signed tokens, so a GET proves nobody: ask for a key for receipts.")
     token = jws.split(request.body)
     keys = keyring(token.header.kid) if keyring is not None and token.header.alg != jws.SHARED else {}
     jws.verify(token, keys, secrets)
 
 
-def _fresh(verifier: Verifier, clock_is_right: Callable[[], bool], request: Request) -> str | None:
+def _signed(verifier: Verifier, request: Request) -> Admission | None:
+    message_id = verifier.verify(request.headers, request.body)
+    return None if message_id is None else Admission(message_id=message_id)
+
+
+def _fresh(verifier: Verifier, clock_is_right: Callable[[], bool], request: Request) -> Admission | None:
     """A signed instant can only be judged by a clock that is right: until then the sender keeps the message."""
     if not clock_is_right():
         raise Retryable(
             "The clock of this machine is wrong, so no signed timestamp can be judged.", after_seconds=CLOCK_SECONDS
         )
-    return verifier.verify(request.headers, request.body)
+    return _signed(verifier, request)
 
 
 def _secret(name: str, context: SourceContext) -> bytes:

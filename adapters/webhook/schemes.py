@@ -31,7 +31,11 @@ def resolve(auth: Auth) -> Scheme:
     row |= {name: value for name, value in own.items() if name not in _NOT_OF_THE_SCHEME}
     scheme = msgspec.convert(row, Scheme)
     check(scheme)
-    if scheme.alg != "none" and not auth.secrets and not scheme.jwks:
+    if scheme.alg == "caller" and auth.secrets:
+        raise ConfigError(
+            "auth: scheme caller has no secrets here", hint="`entrepot access grant` makes a key for each caller"
+        )
+    if scheme.alg not in {"none", "caller"} and not auth.secrets and not scheme.jwks:
         raise ConfigError('auth: the key "secrets" is missing', hint='for example secrets = ["secret://NAME"]')
     if scheme.alg == "none" and auth.secrets:
         raise ConfigError("auth: scheme none asks nobody, so it has no secrets", hint="name the sender's scheme")

@@ -11,7 +11,7 @@ from adapters.sdk.scheme import Algorithm, HeaderName, Short
 SecretName = Annotated[str, Meta(pattern=r"^secret://[A-Za-z0-9._-]{1,100}$")]
 Secrets = Annotated[list[SecretName], Meta(max_length=4)]
 SchemeName = Literal[
-    "", "none", "bearer", "static", "hmac-sha256", "standard-webhooks", "jws",
+    "", "none", "caller", "bearer", "static", "hmac-sha256", "standard-webhooks", "jws",
     "17track", "aftership", "bigcommerce", "easypost", "erpnext", "fedex", "flexport", "frappe", "odoo", "oracle-cx-commerce",
     "sendcloud", "shipbob", "shiphero", "shippo", "shipstation-v2", "shopify", "ups", "usps", "woocommerce",
 ]  # fmt: skip

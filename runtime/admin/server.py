@@ -49,12 +49,14 @@ class AdminServer:
             path.unlink(missing_ok=True)
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        if not _may(request):
+        uid, allowed = _peer(request)
+        if not allowed:
+            self._operations.turned_away(uid)
             return _problem(403, Refused("this user may not administer the agent", hint="join the socket's group"))
         try:
             body = await request.content.read(BODY_BYTES_MAX)
             parameters: dict[str, Any] = orjson.loads(body) if body else {}
-            answer = await self._operations.call(request.path.removeprefix("/v1/"), parameters)
+            answer = await self._operations.call(request.path.removeprefix("/v1/"), parameters, uid=uid)
         except orjson.JSONDecodeError:
             return _problem(400, Permanent("the parameters are no JSON object"))
         except EntrepotError as error:
@@ -68,11 +70,11 @@ def _problem(status: int, error: EntrepotError) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")
 
 
-def _may(request: web.BaseRequest) -> bool:
-    """Root, the agent's own user, or a member of the group that owns the socket's folder (file mode lets them in)."""
+def _peer(request: web.BaseRequest) -> tuple[int, bool]:
+    """Who asks, and whether they may: root, the agent's own user, or a member of the group that owns the socket's folder (file mode lets them in)."""
     transport = request.transport
     peer: socket.socket | None = transport.get_extra_info("socket") if transport else None
     if peer is None:
-        return False
+        return -1, False
     _, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return uid in {0, os.getuid()} or gid == os.getgid() or gid in os.getgroups()
+    return uid, uid in {0, os.getuid()} or gid == os.getgid() or gid in os.getgroups()

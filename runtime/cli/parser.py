@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "reload": "let the running agent work by the changed configuration, without a restart",
     "status": "the books, the lanes, and what somebody should do",
     "letters": "rejected messages: list, show, retry, release, discard",
+    "access": "callers: grant, rotate, revoke, list, and audit every decision about access",
     "replay": "translate a range of a source again, after a mapping was mended",
     "topology": "show or make the hub's streams",
     "adopt": "go on where the hub stands, after a restored backup",

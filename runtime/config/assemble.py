@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from runtime import clock, packs, plugins
+from runtime.access.settings import check_access
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
@@ -119,6 +120,7 @@ class _Assembly:
     def finish(self) -> Configuration:
         model = self.model
         self._check_lanes()
+        self._check_access()
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
@@ -157,6 +159,12 @@ class _Assembly:
             raise ConfigError(f"{self.where}: the lane name {CHECKPOINTS_LANE!r} is reserved for signed checkpoints")
         for index, route in enumerate(self.model.routes):
             self._known_lane(route.lane, f"routes[{index}].lane")
+
+    def _check_access(self) -> None:
+        try:
+            check_access(self.model.access)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
 
     def _known_lane(self, name: str, at: str) -> str:
         if name not in self.model.lanes:

@@ -175,7 +175,7 @@ def _others(old: Configuration, new: Configuration, turned: frozenset[str]) -> I
     yield from _table("hub", [*_keys(old.hub_settings, new.hub_settings), *_secrets("hub", turned)])
     yield from _table("residency", ["policy"] if old.policy.digest != new.policy.digest else [])
     yield from _table("gateway", _keys(before.gateway, after.gateway))
-    for name in ("journal", "evidence", "alerts", "secrets"):
+    for name in ("access", "journal", "evidence", "alerts", "secrets"):
         yield from _table(name, _keys(getattr(before, name), getattr(after, name)))
 
 

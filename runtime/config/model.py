@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from runtime.access.settings import AccessSettings
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Route
@@ -98,6 +99,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hub: dict[str, Any] = field(default_factory=dict)
     residency: ResidencySettings
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)

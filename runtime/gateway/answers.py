@@ -65,9 +65,14 @@ class Answer(web.StreamResponse):
         """Nothing is left to write."""
 
 
-def accepted(receipt: msgspec.Struct) -> Answer:
+def accepted(receipt: msgspec.Struct, headers: str = "") -> Answer:
     """202: committed and flushed."""
-    return Answer(202, _encode(receipt))
+    return Answer(202, _encode(receipt), JSON, headers)
+
+
+def told(said: object, headers: str = "") -> Answer:
+    """200 with what was asked for."""
+    return Answer(200, _encode(said), JSON, headers)
 
 
 def rejected(rejection: Rejection, correlation_id: str) -> Answer:

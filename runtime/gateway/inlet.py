@@ -5,26 +5,39 @@ Promises that a 202 is only ever built from receipts, so from committed and flus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from msgspec import Struct
 
+from runtime import clock
+from runtime.access.allowance import Allowance, Quota
+from runtime.access.keys import PREFIX
 from runtime.envelope import Message, Receipt
-from runtime.errors import Refused, Retryable, StorageFailed, StorageFull
+from runtime.errors import Forbidden, Refused, Retryable, StorageFailed, StorageFull
 from runtime.gateway import problems
-from runtime.gateway.answers import Answer, accepted
+from runtime.gateway.answers import Answer, accepted, told
 from runtime.gateway.body import Room, read_body
 from runtime.gateway.headers import kept_headers
+from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
 from runtime.gateway.keys import Dedupe, header_key, own_key, traceparent
-from runtime.gateway.limits import inflate, is_deeper
+from runtime.gateway.limits import inflate, is_deeper, is_object
+from runtime.gateway.problems import Rejection
 from runtime.gateway.settings import SourceLimits
+from runtime.gateway.trial import Outcome, Verdict, try_message
 from runtime.policy.throttle import Throttle
-from runtime.ports import NO_HEADERS, Intake, Request, Source, Translator
+from runtime.ports import NO_HEADERS, Admission, Intake, Purpose, Request, Source, Translator
 
 NDJSON = "application/x-ndjson"
 LINE_TYPE = "application/json"
 CONTENT_TYPE_CHARS_MAX = 200
+TRYING_MAX = 2
+"""Messages of one source that are tried at once; translation itself goes first."""
+_NOTHING_MORE = Admission()
+_KEY = f"bearer {PREFIX}"
+Fate = Callable[[str, str | None], Awaitable[Struct | None]]
 
 
 class GatewaySource(Struct, frozen=True, kw_only=True):
@@ -32,9 +45,17 @@ class GatewaySource(Struct, frozen=True, kw_only=True):
 
     source: Source
     intake: Intake
+    name: str = ""
     translator: Translator | None = None
     dedupe: Dedupe = "key"
     limits: SourceLimits | None = None
+    told: bool = False
+    """Its rate is its own, so its senders are told what is left of it."""
+    desk: Desk | None = None
+    outcome: Outcome | None = None
+    """What a message would become: `POST /check/<source>`."""
+    fate: Fate | None = None
+    """What became of the message with this key, asked by this caller: `GET /receipts/<source>/<key>`."""
 
 
 class BatchReceipt(Struct, frozen=True, kw_only=True):
@@ -68,21 +89,22 @@ class Inlet:
         self._throttle = Throttle(limits.rate_per_second, limits.burst)
         self._in_flight = 0
         self._kept = tuple(served.translator.headers) if served.translator is not None else ()
+        self._trying = CapacityLimiter(TRYING_MAX)
 
-    async def receive(self, request: web.BaseRequest) -> Answer:
-        """202 with a receipt. Raises `Rejection`."""
+    async def receive(self, request: web.BaseRequest, purpose: Purpose = "write") -> Answer:
+        """202 with a receipt; for `check`, 200 with a verdict. Raises `Rejection`."""
         wait = self._throttle.wait_seconds(self._now())
         if wait:
-            raise problems.too_many(wait)
+            raise self._too_many(wait)
         if self._in_flight >= self._limits.in_flight_max:
-            raise problems.too_many(1.0)
+            raise self._too_many(1.0)
         self._in_flight += 1
         try:
-            return await self._receive(request)
+            return await self._receive(request, purpose)
         finally:
             self._in_flight -= 1
 
-    async def _receive(self, request: web.BaseRequest) -> Answer:
+    async def _receive(self, request: web.BaseRequest, purpose: Purpose) -> Answer:
         limits = self._limits
         kind = request.headers.get("Content-Type", "application/json")
         if len(kind) > CONTENT_TYPE_CHARS_MAX or not kind.isascii() or not kind.isprintable():
@@ -90,57 +112,143 @@ class Inlet:
         encoding = request.headers.get("Content-Encoding", "identity").lower()
         if encoding != "identity" and not limits.compressed:
             raise problems.wrong_encoding(compressed=False)
-        batch = kind.partition(";")[0].strip().lower() == NDJSON
+        media = kind.partition(";")[0].strip().lower()
+        if limits.content_types and media not in limits.content_types:
+            raise problems.wrong_type(limits.content_types)
+        batch = media == NDJSON
         bytes_max = limits.ndjson_body_bytes_max if batch else limits.body_bytes_max
         sent = await read_body(request, bytes_max, self._room, self._body_timeout_seconds)
         held = len(sent)
+        allowance: Allowance | None = None
         try:
-            signed_id = self._admit(request, sent)
+            admission = self._admit(request, sent, purpose)
+            if admission.caller is not None:
+                allowance = self._enter(admission.caller)
             body = sent
             if encoding != "identity":
                 body = inflate(sent, encoding, bytes_max, limits.ratio_max)
                 self._room.take(len(body))
                 held += len(body)
+            if purpose == "check":
+                return told(await self._try(request, body, kind, batch), self._quotas(allowance))
             if batch:
-                return accepted(await self._batch(request, body, signed_id))
-            return accepted(await self._single(request, body, kind, signed_id))
+                return accepted(await self._batch(request, body, admission), self._quotas(allowance))
+            return accepted(await self._single(request, body, kind, admission), self._quotas(allowance))
         finally:
             self._room.give(held)
+            if allowance is not None:
+                allowance.leave()
 
-    def _admit(self, request: web.BaseRequest, body: bytes) -> str | None:
-        """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate.
-
-        Returns the message id that the signature covers, if any.
-        """
-        path, _, query = request.raw_path.partition("?")
-        asked = Request(headers=request.headers, body=body, remote=request.remote or "", path=path, query=query)
+    async def lookup(self, request: web.BaseRequest, key: str) -> Answer:
+        """200 with what became of the message with this key. Raises `Rejection`: 404 also for another caller's."""
+        fate = self._served.fate
+        if fate is None:
+            raise problems.not_found()
+        admission = self._admit(request, request.raw_path.encode("utf-8", "surrogateescape"), "receipts")
+        allowance = None if admission.caller is None else self._enter(admission.caller)
         try:
-            signed_id = self._served.source.authenticate(asked)
+            found = await fate(key, admission.caller)
+        except (Retryable, StorageFailed) as error:
+            raise problems.unavailable(str(error)) from None
+        finally:
+            if allowance is not None:
+                allowance.leave()
+        if found is None:
+            raise problems.no_receipt()
+        return told(found, self._quotas(allowance))
+
+    async def _try(self, request: web.BaseRequest, body: bytes, kind: str, batch: bool) -> Verdict:
+        served = self._served
+        if served.outcome is None or served.translator is None:
+            raise problems.not_found()
+        if batch:
+            raise problems.one_message_only()
+        self._inspect(body)
+        header = request.headers.get("Idempotency-Key")
+        key = own_key(body, kind, served.translator, served.dedupe) if header is None else header_key(header)
+        # In a thread: a mapping that takes long must not hold up those who send.
+        return await run_sync(
+            try_message, served.outcome, served.name, served.translator.version, body, kind, key, limiter=self._trying
+        )
+
+    def _inspect(self, body: bytes, line: int | None = None) -> None:
+        """What can be said without parsing. Raises `Rejection`."""
+        if not body:
+            raise problems.empty_body()
+        if is_deeper(body, self._limits.depth_max):
+            raise problems.too_deep(self._limits.depth_max, line)
+        if self._limits.json_object and not is_object(body):
+            raise problems.no_object(line)
+
+    def _enter(self, caller: str) -> Allowance:
+        desk = self._served.desk
+        assert desk is not None, "whoever names callers is asked what is left to them"
+        return enter(desk, caller, self._served.name, self._now(), clock.now_us())
+
+    def _quotas(self, allowance: Allowance | None) -> str:
+        """The fields that tell senders what is left of the limits that were set for them."""
+        if allowance is not None:
+            return lines(allowance.quotas(self._now(), clock.now_us()))
+        return lines([self._own_quota(0.0)]) if self._served.told else ""
+
+    def _own_quota(self, wait_seconds: float) -> Quota:
+        limits = self._limits
+        left = 0.0 if wait_seconds else self._throttle.left(self._now())
+        return source_quota(limits.rate_per_second, limits.burst, left, wait_seconds)
+
+    def _too_many(self, wait_seconds: float) -> Rejection:
+        rejection = problems.too_many(wait_seconds)
+        rejection.headers |= fields([self._own_quota(wait_seconds)])
+        return rejection
+
+    def _admit(self, request: web.BaseRequest, body: bytes, purpose: Purpose) -> Admission:
+        """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate."""
+        path, _, query = request.raw_path.partition("?")
+        asked = Request(
+            headers=request.headers,
+            body=body,
+            remote=request.remote or "",
+            path=path,
+            query=query,
+            purpose=purpose,
+        )
+        try:
+            admission = self._who(asked)
+        except Forbidden as error:
+            raise problems.forbidden(str(error)) from None
         except Refused as error:
             raise problems.unauthorized(str(error)) from None
         except Retryable as error:
             raise problems.unavailable(str(error), error.after_seconds) from None
         wait = self._throttle.take(self._now())
         if wait:
-            raise problems.too_many(wait)
-        return signed_id
+            raise self._too_many(wait)
+        return admission or _NOTHING_MORE
 
-    async def _single(self, request: web.BaseRequest, body: bytes, kind: str, signed_id: str | None) -> Receipt:
-        if not body:
-            raise problems.empty_body()
-        if is_deeper(body, self._limits.depth_max):
-            raise problems.too_deep(self._limits.depth_max)
+    def _who(self, asked: Request) -> Admission | None:
+        """The source's own check; whoever only asks may show a key instead, whatever the source's senders sign with."""
+        desk = self._served.desk
+        if (
+            desk is not None
+            and asked.purpose != "write"
+            and asked.headers.get("authorization", "").lower().startswith(_KEY)
+        ):
+            return Admission(caller=desk.admit(self._served.name, asked))
+        return self._served.source.authenticate(asked)
+
+    async def _single(self, request: web.BaseRequest, body: bytes, kind: str, admission: Admission) -> Receipt:
+        self._inspect(body)
         served = self._served
-        header = signed_id or request.headers.get("Idempotency-Key")
+        header = admission.message_id or request.headers.get("Idempotency-Key")
         kept = kept_headers(request.headers, self._kept) if self._kept else NO_HEADERS
         key = own_key(body, kind, served.translator, served.dedupe, kept) if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
-        message = Message(body=body, content_type=kind, key=key, traceparent=trace, headers=kept)
+        message = Message(body=body, content_type=kind, key=key, traceparent=trace, headers=kept, caller=admission.caller)
         receipts = await self._commit([message])
         return receipts[0]
 
-    async def _batch(self, request: web.BaseRequest, body: bytes, signed_id: str | None) -> BatchReceipt:
-        receipts = await self._commit(self._lines(request, body, signed_id))
+    async def _batch(self, request: web.BaseRequest, body: bytes, admission: Admission) -> BatchReceipt:
+        receipts = await self._commit(self._lines(request, body, admission))
         duplicates = sum(receipt.duplicate for receipt in receipts)
         last = receipts[-1]
         return BatchReceipt(
@@ -153,13 +261,13 @@ class Inlet:
             committed_at=last.committed_at,
         )
 
-    def _lines(self, request: web.BaseRequest, body: bytes, signed_id: str | None) -> list[Message]:
+    def _lines(self, request: web.BaseRequest, body: bytes, admission: Admission) -> list[Message]:
         """One message per line that is not blank. Line numbers are 1-based and count blank lines."""
         limits = self._limits
         if body.count(b"\n") > limits.ndjson_lines_max:
             limit = f"{limits.ndjson_lines_max} lines"
             raise problems.too_large("The NDJSON body", limit, "Split it into several requests.")
-        header = signed_id or request.headers.get("Idempotency-Key")
+        header = admission.message_id or request.headers.get("Idempotency-Key")
         stem = None if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
         served = self._served
@@ -171,10 +279,11 @@ class Inlet:
             if len(line) > limits.body_bytes_max:
                 what = f"{limits.body_bytes_max} bytes"
                 raise problems.too_large(f"Line {number}", what, "Split the message; nothing was accepted.")
-            if is_deeper(line, limits.depth_max):
-                raise problems.too_deep(limits.depth_max, number)
+            self._inspect(line, number)
             key = f"{stem}#{number}" if stem else own_key(line, LINE_TYPE, served.translator, served.dedupe)
-            messages.append(Message(body=line, content_type=LINE_TYPE, key=key, traceparent=trace))
+            messages.append(
+                Message(body=line, content_type=LINE_TYPE, key=key, traceparent=trace, caller=admission.caller)
+            )
         if not messages:
             raise problems.empty_body()
         return messages

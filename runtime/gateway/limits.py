@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from itertools import accumulate
 
+import msgspec
+
 from runtime.gateway import problems
 
 _BRACKETS = b"[]{}"
@@ -25,6 +27,15 @@ def is_deeper(body: bytes, depth_max: int) -> bool:
     outside = b"".join(unescaped.split(b'"')[::2])
     steps = memoryview(outside.translate(_SIGNS, _OTHERS)).cast("b")
     return max(accumulate(steps), default=0) > depth_max
+
+
+def is_object(body: bytes) -> bool:
+    """Whether this is a well-formed JSON object. Depth must have been looked at before."""
+    try:
+        msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeError):
+        return False
+    return True
 
 
 def inflate(body: bytes, encoding: str, bytes_max: int, ratio_max: int) -> bytes:

@@ -6,6 +6,7 @@ A detail never repeats a secret, a body, or the name of anything the sender did 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -108,6 +109,12 @@ def unauthorized(reason: str) -> Rejection:
     return Rejection(401, "unauthorized", "Not authenticated", detail, headers=headers)
 
 
+def forbidden(reason: str) -> Rejection:
+    """403: known, but not allowed here."""
+    detail = f"{reason} Ask the operator to grant it (`entrepot access grant`)."
+    return Rejection(403, "forbidden", "Not allowed", detail)
+
+
 def not_found() -> Rejection:
     """404: the same answer for a source that does not exist and for one that takes no HTTP."""
     detail = "Nothing is served here. Messages go to /in/<source>; ask the operator for the source's name."
@@ -145,9 +152,48 @@ def wrong_encoding(compressed: bool) -> Rejection:
     return Rejection(415, "wrong-encoding", "Content encoding not accepted", detail, headers=headers, close=True)
 
 
+def wrong_type(allowed: Sequence[str]) -> Rejection:
+    """415: this source takes other kinds of messages."""
+    detail = f"This source takes no such Content-Type. Send {' or '.join(allowed)}."
+    return Rejection(415, "wrong-type", "Content type not accepted", detail, headers={"Accept": ", ".join(allowed)})
+
+
+def no_object(line: int | None = None) -> Rejection:
+    """400: this source takes JSON objects only."""
+    errors = None if line is None else [Flaw(pointer=f"/{line}", detail="no JSON object")]
+    detail = "The message is no JSON object. Mend it and send it again; nothing of this request was accepted."
+    return Rejection(400, "no-object", "No JSON object", detail, errors=errors)
+
+
+def no_receipt() -> Rejection:
+    """404: nothing with this key, or somebody else's."""
+    detail = "There is no message with this key from you. Keys are kept for the time that the receipt is promised."
+    return Rejection(404, "no-receipt", "No such receipt", detail)
+
+
+def one_message_only() -> Rejection:
+    """415 of `/check`."""
+    detail = "One message is tried at a time. Send a single one, with its own Content-Type."
+    return Rejection(415, "one-message", "One message only", detail)
+
+
 def too_many(wait_seconds: float) -> Rejection:
     """429: this source alone is over its rate."""
     detail = "This source sends faster than agreed. Wait as Retry-After says, then send the request again."
+    return Rejection(429, "too-many", "Too many requests", detail, retryable=True, retry_after_seconds=wait_seconds)
+
+
+_OVER = {
+    "rate": ("sends faster than agreed", "Wait as Retry-After says"),
+    "concurrency": ("has more requests under way than agreed", "Wait for answers before sending more"),
+    "day": ("has used up its requests of today (UTC)", "Wait as Retry-After says"),
+}
+
+
+def caller_over(limit: str, wait_seconds: float) -> Rejection:
+    """429: this caller alone is over a limit of its own."""
+    what, advice = _OVER[limit]
+    detail = f"This caller {what}. {advice}, then send the request again."
     return Rejection(429, "too-many", "Too many requests", detail, retryable=True, retry_after_seconds=wait_seconds)
 
 

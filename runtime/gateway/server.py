@@ -9,6 +9,7 @@ import errno
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote
 
 import anyio
 from aiohttp import web
@@ -30,6 +31,7 @@ STOP_SECONDS_MAX = 10.0
 LAST_REQUESTS_SECONDS = 1.0
 """At a stop, connections stay open so long for a request that is on its way; its answer says `Connection: close`."""
 _CLOSE_SECONDS_MAX = 0.5
+_ASKED = ("/check/", "/receipts/")
 _GETS = ("/live", "/ready", "/metrics")
 
 
@@ -188,7 +190,16 @@ class Gateway:
             path = path.partition("?")[0]
             inlet = self._inlets.get(path)
         try:
-            answer = await self._receive(inlet, request) if inlet is not None else self._page(path, request)
+            if inlet is not None:
+                answer = await self._receive(inlet, request)
+            elif path.startswith(_ASKED):
+                asked, path = (
+                    path,
+                    "/".join(path.split("/", 3)[:3]),
+                )  # keys are no labels, and nobody's to read in a log
+                answer = await self._asked(asked, request)
+            else:
+                answer = self._page(path, request)
         except Rejection as rejection:
             answer = self._reject(path, request, rejection)
         except ConnectionError:
@@ -202,6 +213,20 @@ class Gateway:
         if request.method != "POST":
             raise problems.wrong_method("POST")
         return await inlet.receive(request)
+
+    async def _asked(self, path: str, request: web.BaseRequest) -> Answer:
+        """A partner tries a message, or asks what became of one."""
+        area, name, *key = path[1:].split("/", 2)
+        inlet = self._inlets.get(f"/in/{name}")
+        if inlet is None or (area == "receipts") != bool(key):
+            raise problems.not_found()
+        if area == "check":
+            if request.method != "POST":
+                raise problems.wrong_method("POST")
+            return await inlet.receive(request, "check")
+        if request.method not in {"GET", "HEAD"}:
+            raise problems.wrong_method("GET, HEAD")
+        return await inlet.lookup(request, unquote(key[0]))
 
     def _page(self, path: str, request: web.BaseRequest) -> Answer:
         if path not in _GETS:

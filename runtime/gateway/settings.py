@@ -27,6 +27,10 @@ class SourceLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Lines of one NDJSON request. More gets 413."""
     depth_max: Annotated[int, Meta(ge=1, le=500)] = 64
     """Nested objects and arrays. Parsers recurse, so depth is refused before any of them runs."""
+    content_types: list[Annotated[str, Meta(pattern=r"^[a-z0-9.+*-]{1,60}/[a-z0-9.+*-]{1,60}$")]] = []
+    """Only these, such as `application/json`; parameters are ignored. Others get 415. Empty: any."""
+    json_object: bool = False
+    """Refuse what is no JSON object with 400 instead of keeping it as a letter."""
     rate_per_second: Annotated[float, Meta(gt=0, le=1_000_000)] = 10_000.0
     """Requests in the long run; an NDJSON request counts as one. More gets 429 with Retry-After."""
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000

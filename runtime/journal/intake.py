@@ -24,6 +24,7 @@ from runtime.journal.names import Names
 FACT_COLUMNS = """intake (seq, epoch, source, key_hash, key, sha256, content_type, received_us, committed_us,
 correlation, traceparent, headers, proof)"""
 BODY_COLUMNS = "bodies (seq, key_id, body)"
+SENDER_COLUMNS = "senders (intake_seq, caller)"
 _FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE seq"
 NOT_ENCRYPTED = 0
 """Key id of a payload that is stored as it is."""
@@ -147,6 +148,7 @@ class _Intake:
         self._now = clock.now_us()
         self._facts: list[tuple[object, ...]] = []
         self._bodies: list[tuple[int, int, bytes]] = []
+        self._senders: list[tuple[int, int]] = []
         self._fresh: dict[tuple[int, str], Accepted] = {}
         self._duplicates = 0
 
@@ -186,12 +188,15 @@ class _Intake:
             + (self._now, said.correlation, message.traceparent, item.headers, proof(said))
         )
         self._bodies.append((self._seq, NOT_ENCRYPTED, message.body))
+        if message.caller is not None:
+            self._senders.append((self._seq, self._names.id(self._connection, "caller", message.caller)))
         self._keys.add(self._seq, item.key_hash)
         return accepted
 
     def write(self) -> None:
         rows.insert(self._connection, FACT_COLUMNS, 13, self._facts)
         rows.insert(self._connection, BODY_COLUMNS, 3, self._bodies)
+        rows.insert(self._connection, SENDER_COLUMNS, 2, self._senders)
         count = self._seq - self._first
         books.move(self._connection, accepted=count, pending=count, facts=count, duplicates=self._duplicates)
         self._keys.file(self._connection, count)

@@ -142,7 +142,8 @@ def _prune_keys(connection: sqlite3.Connection, through: int) -> int:
     ).fetchall()
     gone = [(seq,) for seq, needed in rows if not needed]
     keys.forget(connection, [seq for (seq,) in gone])
-    connection.executemany("DELETE FROM intake WHERE seq = ?", gone)
+    for statement in ("DELETE FROM senders WHERE intake_seq = ?", "DELETE FROM intake WHERE seq = ?"):
+        connection.executemany(statement, gone)
     _note_walk(connection, "keys_walked", walked, rows)
     return len(gone)
 

@@ -30,6 +30,11 @@ class Throttle:
             self._at = now
         return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate
 
+    def left(self, now: float) -> float:
+        """Tokens that are there now."""
+        self.wait_seconds(now)
+        return self._tokens
+
     def take(self, now: float) -> float:
         """Take one token and return 0.0, or take nothing and return the seconds to wait (for Retry-After)."""
         wait = self.wait_seconds(now)

@@ -11,6 +11,7 @@ from msgspec import inspect
 
 from adapters.file_drop.settings import FileDropSettings
 from adapters.webhook.settings import Auth, WebhookSettings
+from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
 from runtime.config import model
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.observe.alerts import AlertSettings
@@ -27,6 +28,9 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("entrepot.toml", model.Model),
     ("[hub]", HubSettings),
     ("[gateway]", GatewaySettings),
+    ("[access]", AccessSettings),
+    ("[access.limits]", CallerLimits),
+    ("[access.oidc]", OidcSettings),
     ("[secrets]", model.SecretSettings),
     ("[residency]", model.ResidencySettings),
     ("[journal]", model.JournalSettings),

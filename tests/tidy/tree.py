@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("runtime", "adapters", "sync")
 PURE = (
+    "runtime/access/",
     "runtime/canonical/",
     "runtime/clearance/",
     "runtime/mapping/",

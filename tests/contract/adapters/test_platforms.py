@@ -21,7 +21,7 @@ from adapters.webhook import ADAPTER
 from adapters.webhook.schemes import resolve, table
 from adapters.webhook.settings import SchemeName
 from runtime.errors import ConfigError, Refused, Retryable
-from runtime.ports import Request, SourceContext
+from runtime.ports import Admission, Request, SourceContext
 
 BODY = b'{"timestamp": "2026-01-01T00:00:00Z", "payload": {"id": 7}}'
 SECRET = b"0123456789abcdef-new"
@@ -72,7 +72,7 @@ TRUE: dict[str, dict[str, str]] = {
     "bearer": {"authorization": f"Bearer {SECRET.decode()}"},
 }
 BY_CREDENTIAL = frozenset({"ups", "static", "bearer"})
-ELSEWHERE = frozenset({"none", "odoo", "shipstation-v2", "jws"})
+ELSEWHERE = frozenset({"none", "caller", "odoo", "shipstation-v2", "jws"})
 """Rows with tests of their own."""
 SECRETS = {"secret://new": SECRET, "secret://old": OLD}
 IN_BASE64 = {"secret://new": b"whsec_" + base64.b64encode(SECRET), "secret://old": base64.b64encode(OLD)}
@@ -138,7 +138,7 @@ def test_a_scheme_may_be_spelled_out() -> None:
 
 def test_the_signed_id_is_handed_on_as_the_key_of_the_message() -> None:
     given = source(auth("bigcommerce")).authenticate(Request(headers=standard(), body=BODY))
-    assert given == "msg_1"
+    assert given == Admission(message_id="msg_1")
 
 
 def test_a_flexport_signature_may_come_without_its_prefix() -> None:

@@ -13,6 +13,9 @@ import pytest
 from adapters.sdk.conformance import Check, HttpCase, conformance
 from adapters.sdk.recording import RecordingIntake
 from adapters.webhook import ADAPTER
+from runtime.access.keys import RANDOM_BYTES, new_key
+from runtime.access.registry import CallerRow, Credential, Registry, Roll
+from runtime.access.settings import CallerLimits
 from runtime.errors import ConfigError, Refused
 from runtime.ports import Adapter, Request, SourceContext
 
@@ -29,6 +32,14 @@ def request(**headers: str) -> Request:
 
 
 HMAC = {"scheme": "hmac-sha256", "header": "X-Signature", "secrets": ["secret://wms", "secret://old"]}
+KEY = new_key(bytes(range(RANDOM_BYTES)))
+CALLERS = Registry(
+    Roll(
+        callers=[CallerRow(name="wms", grants=["source:wms:write"], limits=CallerLimits(), created_us=0)],
+        credentials=[Credential(id=KEY.id, caller="wms", kind="key", digest=KEY.digest, created_us=0)],
+    ),
+    {},
+)
 INVALID: tuple[dict[str, Any], ...] = (
     {},
     {"auth": {}},
@@ -55,6 +66,15 @@ CASES = [
         secrets=SECRETS,
         passes=[request(x_signature="v1=" + base64.b64encode(digest("wms")).decode())],
         refused=[request(x_signature=base64.b64encode(digest("wms")).decode()), request(x_signature="v1=")],
+    ),
+    HttpCase(
+        name="caller",
+        settings={"auth": {"scheme": "caller"}},
+        admit=lambda asked: CALLERS.by_key(asked.headers.get("authorization", "").removeprefix("Bearer "), 0).name,
+        passes=[request(authorization=f"Bearer {KEY.text}")],
+        refused=[request(), request(authorization=f"Bearer {KEY.text[:-1]}x"), request(authorization=KEY.text[::-1])],
+        signs_body=False,
+        invalid_settings=[{"auth": {"scheme": "caller", "secrets": ["secret://wms"]}}],
     ),
     HttpCase(
         name="bearer",

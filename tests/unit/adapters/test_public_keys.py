@@ -20,8 +20,8 @@ from adapters.sdk.recording import RecordingIntake
 from adapters.sdk.scheme import Scheme
 from adapters.sdk.signatures import Verifier
 from adapters.webhook import ADAPTER
-from adapters.webhook.keyring import AGAIN_SECONDS, Keyring
 from runtime.errors import ConfigError, Permanent, Refused, Retryable
+from runtime.keyring import AGAIN_SECONDS, Keyring
 from runtime.policy import jws
 from runtime.policy.keyset import from_base64url, read_keyset
 from runtime.ports import Request, SourceContext

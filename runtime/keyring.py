@@ -1,4 +1,4 @@
-"""The public keys of one platform: fetched over https, kept, and asked for again when a signature names a new one.
+"""The public keys of a platform or identity provider: fetched, kept, and asked for again when a new one is named.
 
 A key that is not known yet is a reason to come back (503), never to let somebody in.
 """
@@ -19,7 +19,7 @@ RETRY_SECONDS = 10.0
 
 
 class Keyring:
-    """Callable as `adapters.sdk.signatures.Keys`; `run` fetches until cancelled."""
+    """Callable: key id → the keys there are; `run` fetches until cancelled."""
 
     def __init__(
         self,
