@@ -35,6 +35,7 @@ from runtime.observe.libraries import capture_libraries
 from runtime.observe.log import Log, open_log
 from runtime.observe.metrics import Build, Counters
 from runtime.operations import Operations
+from runtime.renewal import Renewal
 from runtime.reports import report, snapshot
 from runtime.revision import UPLINK, Workshop
 from runtime.service import Patience, notify
@@ -102,6 +103,7 @@ class Agent:
             ready=lambda: _not_ready(kernel),
             metrics=lambda: exposition.render(snapshot(kernel, self.watchpost, steps.state)),
             log=self.log.door(),
+            tls=await run_sync(configuration.read_tls),
         )
         async with anyio.create_task_group() as kept, anyio.create_task_group() as shipping:
             kept.start_soon(watch, kernel.journal.writer, float(configuration.model.journal.watchdog_seconds))
@@ -123,6 +125,8 @@ class Agent:
                         shipping=uplink, watchpost=self.watchpost, counters=self.counters, log=self.log,
                         movable=not self._sockets,
                     )  # fmt: skip
+                    renewal = Renewal(gateway, lambda: changeover.revision.configuration, self.watchpost, self.log)
+                    self._keep(intake, "certificate", renewal.run)
                     await self._take_in(changeover, intake, fetching, ready)
                     intake.cancel_scope.cancel()
                 self.log.info("stopping: no more intake, finishing what was accepted")

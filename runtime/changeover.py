@@ -17,6 +17,7 @@ from runtime.config.change import Plan, compare, fixed
 from runtime.crew import Crew
 from runtime.errors import Refused
 from runtime.gateway.server import Gateway
+from runtime.gateway.tls import Tls
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
@@ -55,11 +56,15 @@ class Changeover:
         following = self._workshop.following(running, configuration, secrets, plan)
         if plan.uplink:
             await run_sync(following.link.check)
-        async with self._listening(configuration, plan) as sites:
+        loaded = await run_sync(configuration.read_tls)
+        tls = None if loaded is None else Tls(loaded)
+        async with self._listening(configuration, plan, tls) as sites:
             await self._change_kernel(configuration, plan.drains)
             self._enter(following, plan)
         if sites:
-            await self.gateway.move_to(sites)
+            await self.gateway.move_to(sites, tls)
+        elif loaded is not None and self.gateway.tls is not None:
+            self.gateway.tls.use(loaded)
         self._log.info(
             "the configuration has changed",
             hash=configuration.digest,
@@ -69,11 +74,13 @@ class Changeover:
         return plan
 
     @asynccontextmanager
-    async def _listening(self, configuration: Configuration, plan: Plan) -> AsyncIterator[list[web.BaseSite]]:
+    async def _listening(
+        self, configuration: Configuration, plan: Plan, tls: Tls | None
+    ) -> AsyncIterator[list[web.BaseSite]]:
         """Listen at the new address too; not any more if the change fails."""
         sites: list[web.BaseSite] = []
         if plan.listen and self._movable:
-            sites = await self.gateway.listen_too(configuration.model.gateway)
+            sites = await self.gateway.listen_too(configuration.model.gateway, tls)
         elif plan.listen:
             self._log.warning("gateway.listen has no effect: the service manager holds the listening socket")
         try:

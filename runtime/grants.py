@@ -28,6 +28,8 @@ from runtime.kernel import Kernel
 from runtime.nearest import nearest
 
 T = TypeVar("T")
+_SUBJECT: Kind = "certificate-subject"
+_OIDC: Kind = "oidc-subject"
 ROWS_MAX = 1_000
 HOUR_US = 3_600_000_000
 
@@ -180,8 +182,8 @@ class Grants:
 
     def _others(self, shown: Shown) -> list[tuple[Kind, bytes]]:
         found: list[tuple[Kind, bytes]] = [("certificate", _fingerprint(text)) for text in shown.fingerprints]
-        found += [("certificate-subject", sha256(text.encode()).digest()) for text in shown.certificate_subjects]
-        found += [("oidc-subject", self._oidc(claims.SUBJECT, text)) for text in shown.oidc_subjects]
+        found += [(_SUBJECT, sha256(text.encode()).digest()) for text in shown.certificate_subjects]
+        found += [(_OIDC, self._oidc(claims.SUBJECT, text)) for text in shown.oidc_subjects]
         return found
 
     def _oidc(self, kind: str, text: str) -> bytes:

@@ -86,6 +86,8 @@ def _wanted(options: Namespace) -> dict[str, Any]:
     from runtime.config.load import convert
 
     given = {name: getattr(options, name) for name in CallerLimits.__struct_fields__}
+    if "" in (*options.certificate_subject, *options.subject):
+        raise ConfigError("a subject must not be empty", hint="for example --certificate-subject CN=wms-1,O=Example")
     limits = {name: value for name, value in given.items() if value is not None}
     convert(limits, CallerLimits, where="access grant")
     return {

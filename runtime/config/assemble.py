@@ -19,7 +19,8 @@ from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
 from runtime.errors import ConfigError
-from runtime.gateway.settings import SourceLimits, is_loopback
+from runtime.gateway import tls
+from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
 from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
@@ -68,7 +69,15 @@ class Configuration(Struct, frozen=True, kw_only=True):
 
     def read_secrets(self) -> dict[str, str]:
         """Where each secret is named → SHA-256 of its bytes. Blocking. Raises `ConfigError` for one that is not there."""
-        return {place: self._digest_of(place, reference) for place, reference in self.references.items()}
+        found = {place: self._digest_of(place, reference) for place, reference in self.references.items()}
+        if self.model.gateway.tls is not None:
+            found["gateway.tls"] = tls.digest(self.model.gateway.tls, self.directory)
+        return found
+
+    def read_tls(self) -> tls.Loaded | None:
+        """The listener's certificate. Blocking. Raises `ConfigError`."""
+        settings = self.model.gateway.tls
+        return None if settings is None else tls.load(settings, self.directory)
 
     def _digest_of(self, place: str, reference: str) -> str:
         try:
@@ -121,6 +130,7 @@ class _Assembly:
         model = self.model
         self._check_lanes()
         self._check_access()
+        self._check_gateway()
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
@@ -159,6 +169,17 @@ class _Assembly:
             raise ConfigError(f"{self.where}: the lane name {CHECKPOINTS_LANE!r} is reserved for signed checkpoints")
         for index, route in enumerate(self.model.routes):
             self._known_lane(route.lane, f"routes[{index}].lane")
+
+    def _check_gateway(self) -> None:
+        try:
+            check_gateway(self.model.gateway)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
+        if self.model.gateway.tls is None and not is_loopback(self.model.gateway.listen):
+            self.warnings.append(
+                f"{self.where}: gateway.listen can be reached from elsewhere without TLS; add [gateway.tls],"
+                " or listen on loopback behind a proxy"
+            )
 
     def _check_access(self) -> None:
         try:

@@ -15,7 +15,7 @@ from runtime.clearance.compare import loosened
 from runtime.config.assemble import Configuration, ConfiguredSource
 from runtime.config.model import Model
 from runtime.errors import Refused
-from runtime.gateway.settings import SourceLimits, parse_listen
+from runtime.gateway.settings import GatewaySettings, SourceLimits, parse_listen
 
 Secrets = Mapping[str, str]
 """Where a secret is named → SHA-256 of its bytes; see `Configuration.read_secrets`."""
@@ -70,6 +70,11 @@ def fixed(old: Configuration, new: Configuration) -> None:
         raise Refused(
             "restart to change gateway.backlog_max: it belongs to the socket that is open", hint="or put it back"
         )
+    if gateway.listen == wanted.listen and _kind(gateway) != _kind(wanted):
+        raise Refused(
+            "restart to change whether gateway.tls is there or asks clients: it belongs to the socket that is open",
+            hint="or take another port: then nobody is cut off",
+        )
     if old.model.journal.watchdog_seconds != new.model.journal.watchdog_seconds:
         raise Refused(
             "restart to change journal.watchdog_seconds: the timer guards the whole process", hint="or put it back"
@@ -80,6 +85,11 @@ def fixed(old: Configuration, new: Configuration) -> None:
             f"restart to change gateway.listen from {gateway.listen} to {wanted.listen}: both cannot be open at once",
             hint="or take another port: then nobody is cut off",
         )
+
+
+def _kind(gateway: GatewaySettings) -> str | None:
+    """How a socket speaks, for as long as it is open."""
+    return None if gateway.tls is None else gateway.tls.clients
 
 
 def compare(old: Configuration, new: Configuration, held: Secrets, read: Secrets) -> Plan:
@@ -174,7 +184,8 @@ def _others(old: Configuration, new: Configuration, turned: frozenset[str]) -> I
         yield Change(part="routes", change="changed")
     yield from _table("hub", [*_keys(old.hub_settings, new.hub_settings), *_secrets("hub", turned)])
     yield from _table("residency", ["policy"] if old.policy.digest != new.policy.digest else [])
-    yield from _table("gateway", _keys(before.gateway, after.gateway))
+    renewed = ["certificate"] if "gateway.tls" in turned and before.gateway.tls and after.gateway.tls else []
+    yield from _table("gateway", [*_keys(before.gateway, after.gateway), *renewed])
     for name in ("access", "journal", "evidence", "alerts", "secrets"):
         yield from _table(name, _keys(getattr(before, name), getattr(after, name)))
 

@@ -18,6 +18,8 @@ from runtime.gateway import problems
 from runtime.gateway.answers import rejected
 from runtime.gateway.problems import Rejection
 from runtime.gateway.settings import GatewaySettings
+from runtime.gateway.tls import client_certificate
+from runtime.ports import Certificate
 
 LINGER_SECONDS = 2.0
 """How long an unread body is thrown away after an early answer: closing at once would lose the answer to a reset."""
@@ -83,7 +85,7 @@ def _limits(settings: GatewaySettings) -> dict[str, Any]:
 class Connection(web.RequestHandler):
     """aiohttp's protocol, plus: too many connections, a slow head, a large head, and problems instead of plain text."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "_listener", "_newest", "leaving")
+    __slots__ = ("_head_bytes", "_head_timer", "_listener", "_newest", "certificate", "leaving")
 
     def __init__(self, listener: Listener, *, loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
         super().__init__(listener, loop=loop, **limits)
@@ -94,9 +96,12 @@ class Connection(web.RequestHandler):
         """Body of the newest request: while it is under way, bytes belong to it and not to a head."""
         self.leaving = False
         """The next answer is the last one: the sender shall connect anew, to another address."""
+        self.certificate: Certificate | None = None
+        """What the client has shown at the handshake."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.certificate = client_certificate(transport.get_extra_info("ssl_object"))
         self._listener.joined()
         if self._listener.full:
             self._turn_away(problems.overloaded())

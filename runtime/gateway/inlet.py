@@ -25,6 +25,7 @@ from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
 from runtime.gateway.keys import Dedupe, header_key, own_key, traceparent
 from runtime.gateway.limits import inflate, is_deeper, is_object
 from runtime.gateway.problems import Rejection
+from runtime.gateway.proxies import Proxies
 from runtime.gateway.settings import SourceLimits
 from runtime.gateway.trial import Outcome, Verdict, try_message
 from runtime.policy.throttle import Throttle
@@ -80,12 +81,14 @@ class Inlet:
         room: Room,
         body_timeout_seconds: float,
         now: Callable[[], float],
+        proxies: Proxies,
     ) -> None:
         self._served = served
         self._limits = limits
         self._room = room
         self._body_timeout_seconds = body_timeout_seconds
         self._now = now
+        self._proxies = proxies
         self._throttle = Throttle(limits.rate_per_second, limits.burst)
         self._in_flight = 0
         self._kept = tuple(served.translator.headers) if served.translator is not None else ()
@@ -207,10 +210,11 @@ class Inlet:
         asked = Request(
             headers=request.headers,
             body=body,
-            remote=request.remote or "",
+            remote=self._proxies.sender(request.remote or "", request.headers),
             path=path,
             query=query,
             purpose=purpose,
+            certificate=request.protocol.certificate,  # type: ignore[attr-defined]
         )
         try:
             admission = self._who(asked)

@@ -24,7 +24,9 @@ from runtime.gateway.connection import Connection, Listener, Log, new_correlatio
 from runtime.gateway.inlet import GatewaySource, Inlet
 from runtime.gateway.keys import traceparent
 from runtime.gateway.problems import Rejection
+from runtime.gateway.proxies import Proxies
 from runtime.gateway.settings import GatewaySettings, parse_listen
+from runtime.gateway.tls import Loaded, Tls
 
 STOP_SECONDS_MAX = 10.0
 """7-faults.md: SIGTERM in a burst ends within 10 s."""
@@ -50,6 +52,7 @@ class Gateway:
         ready: Callable[[], list[str]] = list,
         metrics: Callable[[], bytes] = bytes,
         log: Log = _silent,
+        tls: Loaded | None = None,
         now: Callable[[], float] = clock.monotonic,
     ) -> None:
         """`ready` returns what keeps messages out, as sentences; `now` is monotonic seconds."""
@@ -58,6 +61,7 @@ class Gateway:
         self._metrics = metrics
         self._log = log
         self._now = now
+        self.tls = None if tls is None else Tls(tls)
         self._room = Room(settings.buffered_bytes_max)
         self._runner: web.ServerRunner | None = None
         self._listener: Listener | None = None
@@ -81,11 +85,12 @@ class Gateway:
             self._room.bytes_max = settings.buffered_bytes_max
             if self._listener is not None:
                 self._listener.use(settings)
-        kept = self._served if settings.body_timeout_seconds == before.body_timeout_seconds else {}
+        kept = self._served if _seen_alike(settings) == _seen_alike(before) else {}
+        proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
         self._inlets = {
             f"/in/{name}": self._inlets[f"/in/{name}"]
             if kept.get(name) is served
-            else Inlet(served, served.limits or settings, self._room, settings.body_timeout_seconds, self._now)
+            else Inlet(served, served.limits or settings, self._room, settings.body_timeout_seconds, self._now, proxies)
             for name, served in sources.items()
         }
         self._served, self._settings = dict(sources), settings
@@ -99,7 +104,7 @@ class Gateway:
         runner = web.ServerRunner(self._listener, shutdown_timeout=_CLOSE_SECONDS_MAX)
         await runner.setup()
         try:
-            for site in _sites(runner, self._settings, sockets):
+            for site in _sites(runner, self._settings, self.tls, sockets):
                 await site.start()
         except OSError as error:
             await runner.cleanup()
@@ -113,11 +118,11 @@ class Gateway:
         names = self._runner.addresses if self._runner is not None else []
         return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
 
-    async def listen_too(self, settings: GatewaySettings) -> list[web.BaseSite]:
+    async def listen_too(self, settings: GatewaySettings, tls: Tls | None = None) -> list[web.BaseSite]:
         """Listen at `settings.listen` beside the present address; returns the sites. Raises `ConfigError`."""
         if self._runner is None:
             raise Refused("the gateway is stopping")
-        sites = _sites(self._runner, settings, None)
+        sites = _sites(self._runner, settings, tls, None)
         try:
             for site in sites:
                 await site.start()
@@ -132,10 +137,11 @@ class Gateway:
             if self._runner is not None and site in self._runner.sites:
                 await site.stop()
 
-    async def move_to(self, sites: Sequence[web.BaseSite]) -> None:
+    async def move_to(self, sites: Sequence[web.BaseSite], tls: Tls | None = None) -> None:
         """Listen at these sites alone; each open connection gets its next answer and is then closed. Does not wait."""
         if self._runner is None:
             return
+        self.tls = tls
         await self.leave([site for site in self._runner.sites if site not in sites])
         for connection in self._listener.connections if self._listener is not None else ():
             if isinstance(connection, Connection):
@@ -253,14 +259,19 @@ class Gateway:
         return rejected(rejection, correlation_id)
 
 
+def _seen_alike(settings: GatewaySettings) -> tuple[object, ...]:
+    """What every door is made with, beside its own limits."""
+    return settings.body_timeout_seconds, settings.trusted_proxies, settings.proxy_header
+
+
 def _sites(
-    runner: web.ServerRunner, settings: GatewaySettings, sockets: Sequence[socket.socket] | None
+    runner: web.ServerRunner, settings: GatewaySettings, tls: Tls | None, sockets: Sequence[socket.socket] | None
 ) -> list[web.BaseSite]:
-    backlog = settings.backlog_max
+    backlog, context = settings.backlog_max, None if tls is None else tls.context
     if sockets:
-        return [web.SockSite(runner, sock, backlog=backlog) for sock in sockets]
+        return [web.SockSite(runner, sock, backlog=backlog, ssl_context=context) for sock in sockets]
     host, port = parse_listen(settings.listen)
-    return [web.TCPSite(runner, host, port, backlog=backlog)]
+    return [web.TCPSite(runner, host, port, backlog=backlog, ssl_context=context)]
 
 
 def _no_address(listen: str, error: OSError) -> ConfigError:

@@ -6,11 +6,12 @@ Every limit has a bound here, so that a typing error cannot switch it off.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from runtime.errors import ConfigError
+from runtime.gateway.proxies import Proxies, ProxyHeader
 
 Kilobytes = 1024
 Megabytes = 1024 * 1024
@@ -43,11 +44,30 @@ class SourceLimits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A compressed body may grow by this factor and no further (a bomb grows by about 1,000)."""
 
 
+class TlsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[gateway.tls]`: TLS 1.2 or newer. Renewed files are used within seconds, and no connection is cut."""
+
+    cert: str
+    """PEM file: the certificate and the chain to its authority."""
+    key: str
+    """PEM file: its private key, without a passphrase."""
+    client_ca: str | None = None
+    """PEM file: authorities whose client certificates are believed."""
+    clients: Literal["none", "accept", "require"] = "none"
+    """Certificates of clients: not asked for, looked at where one is shown, or nobody connects without one."""
+
+
 class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[gateway]`. The limits of `SourceLimits` stand here too: they hold for every source without its own."""
 
     listen: str = "127.0.0.1:8080"
     """`host:port`; `[::1]:8080` for IPv6. Port 0 lets the system choose."""
+    tls: TlsSettings | None = None
+    """Without it the listener speaks plain HTTP: then it belongs on loopback, behind a proxy."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks of proxies whose word counts for where a request comes from. Nobody else's does."""
+    proxy_header: ProxyHeader = "x-forwarded-for"
+    """The header that those proxies write; the other one is never read."""
     header_bytes_max: Annotated[int, Meta(ge=1024, le=256 * Kilobytes)] = 16 * Kilobytes
     """Request line and all headers together. More gets 431."""
     headers_max: Annotated[int, Meta(ge=8, le=1_000)] = 64
@@ -84,3 +104,15 @@ def is_loopback(listen: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_gateway(settings: GatewaySettings) -> None:
+    """What no single key can say. Raises `ConfigError`."""
+    parse_listen(settings.listen)
+    Proxies(settings.trusted_proxies, settings.proxy_header)
+    tls = settings.tls
+    if tls is not None and (tls.client_ca is None) != (tls.clients == "none"):
+        raise ConfigError(
+            'gateway.tls: client_ca says whose clients are believed, and clients = "accept" or "require" asks them',
+            hint="give both or neither",
+        )

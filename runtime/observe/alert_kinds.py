@@ -154,5 +154,20 @@ ALERTS: dict[str, AlertKind] = {
         what_the_agent_did="It answers signed messages that depend on the time with 503, so that senders try again.",
         what_to_do="Check time synchronisation (`timedatectl`, `chronyc tracking`). If the time is right, restart.",
     ),
+    "certificate_expiring": AlertKind(
+        severity="critical",
+        title="The listener's certificate ends soon, or has ended",
+        what_it_means="Senders turn away from a certificate that has ended: nothing arrives any more.",
+        what_the_agent_did="It goes on with the certificate that it has, and looks for a newer one every ten seconds.",
+        what_to_do="Renew the files of [gateway.tls]. They are used at once; no restart is needed.",
+    ),
+    "certificate_unusable": AlertKind(
+        severity="warning",
+        title="The renewed certificate cannot be used",
+        what_it_means="The files of [gateway.tls] have changed, but do not fit together or cannot be read.",
+        what_the_agent_did="It goes on with the certificate from before, and tries again every ten seconds.",
+        what_to_do="Look at the sentence of the alert; put certificate and key of one pair in place, readable for the agent.",
+        after_seconds=30.0,
+    ),
 }
 """Name → what it says. The name is the metric label, the log field and the heading in the documentation."""

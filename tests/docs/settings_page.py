@@ -13,7 +13,7 @@ from adapters.file_drop.settings import FileDropSettings
 from adapters.webhook.settings import Auth, WebhookSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
 from runtime.config import model
-from runtime.gateway.settings import GatewaySettings, SourceLimits
+from runtime.gateway.settings import GatewaySettings, SourceLimits, TlsSettings
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Condition, Route
 from sync.settings import HubSettings
@@ -31,6 +31,7 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[access]", AccessSettings),
     ("[access.limits]", CallerLimits),
     ("[access.oidc]", OidcSettings),
+    ("[gateway.tls]", TlsSettings),
     ("[secrets]", model.SecretSettings),
     ("[residency]", model.ResidencySettings),
     ("[journal]", model.JournalSettings),

@@ -21,7 +21,7 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 RULES = (ROOT / "observability" / "prometheus-rules.yml").read_text(encoding="utf-8")
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "observability" / "grafana-dashboard.json").read_text(encoding="utf-8"))
 VERBS = set(
-    "init run demo check certify reload status letters replay topology adopt verify schema map doctor journal".split()
+    "init run demo check certify reload status access onboard letters replay topology adopt verify schema map doctor journal".split()
 )
 """The commands that the program has."""
 
