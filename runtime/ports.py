@@ -143,6 +143,29 @@ class Source(Protocol):
         ...
 
 
+class Guide(Struct, frozen=True, kw_only=True):
+    """How a sender proves who it is, for `entrepot onboard`. Shell words are for sh, with the message in `$FILE`.
+
+    An adapter may have `guide(settings) -> Guide`; without it the page has no request to copy.
+    """
+
+    sentences: list[str]
+    variable: str = ""
+    """Shell variable that must hold the credential; empty: none is needed."""
+    shell: list[str] = []
+    """Lines that make what `headers` and `query` refer to."""
+    headers: list[str] = []
+    """Shell words, each one header."""
+    query: str = ""
+    """Shell word behind the URL, with its question mark."""
+    body: str = '@"$FILE"'
+    """Shell word that curl sends."""
+    sends: bool = True
+    """False: only the platform itself holds the key, so nobody else can make a request that passes."""
+    asks: bool = True
+    """Whether a GET can be signed: over its path and query, where a POST signs its body."""
+
+
 class Adapter(Protocol):
     """The object behind an `entrepot.adapters` entry point."""
 

@@ -71,10 +71,11 @@ class Verifier:
         else:
             self._secrets.append(_form(secret, self._scheme.secret_form))
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> str | None:
+    def verify(self, headers: Mapping[str, str], body: bytes, *, keeps: bool = True) -> str | None:
         """The id that the signature covers, if there is one. Every secret is tried, so time does not tell which was close.
 
-        Header names are asked for in lower case. Raises `Refused`; `Retryable` while a public key is on its way.
+        Header names are asked for in lower case. `keeps`: something is done with the message, so its signature must
+        not come again under another key. Raises `Refused`; `Retryable` while a public key is on its way.
         """
         given = headers.get(self._header)
         if given is None:
@@ -96,7 +97,7 @@ class Verifier:
             raise Refused("The signature does not match.")
         if self._replays is not None:
             self._check_age(stamp)
-            if not scheme.id:
+            if keeps and not scheme.id:
                 self._check_replay(self._replays, headers, self._signed(headers, body, stamp))
         return headers.get(scheme.id.lower()) if scheme.id else None
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from adapters.sdk.scheme import Scheme
 from adapters.sdk.signatures import Verifier, verify_bearer, verify_credential
+from adapters.webhook.guide import guide, signs_the_whole
 from adapters.webhook.schemes import resolve
 from adapters.webhook.settings import WebhookSettings
 from runtime.errors import ConfigError, Refused, Retryable
@@ -15,7 +16,7 @@ from runtime.fetch import fetch_document
 from runtime.keyring import Keyring
 from runtime.policy import jws
 from runtime.policy.keyset import KEYS_BYTES_MAX, Keyset
-from runtime.ports import Admission, Request, SourceContext
+from runtime.ports import Admission, Guide, Request, SourceContext
 
 SECRET_BYTES_ADVISED = 16
 """NIST SP 800-107 r1, section 5.3.4: a key shorter than 112 bits weakens HMAC."""
@@ -61,6 +62,10 @@ class WebhookAdapter:
             keyring = Keyring(fetch, lambda: context.now_us() // 1_000_000, context.log)
         return WebhookSource(_check(scheme, secrets, keyring, context), keyring)
 
+    def guide(self, settings: WebhookSettings) -> Guide:
+        """How this source's senders sign, as a person does it by hand."""
+        return guide(resolve(settings.auth), by_secret=bool(settings.auth.secrets))
+
     def check(self, settings: WebhookSettings, *, loopback: bool) -> Sequence[str]:
         """Raises `ConfigError` for a scheme that cannot work, and for "none" where others can reach the listener."""
         scheme = resolve(settings.auth)
@@ -90,9 +95,17 @@ def _check(scheme: Scheme, secrets: list[bytes], keyring: Keyring | None, contex
     if scheme.alg == "jws":
         return partial(_token, secrets, keyring)
     verifier = Verifier(scheme, secrets, lambda: context.now_us() // 1_000_000, keyring or _no_keys)
-    if not (scheme.timestamp or scheme.timestamp_part):
-        return lambda request: _signed(verifier, request)
-    return partial(_fresh, verifier, context.clock_is_right)
+    check: Check = partial(_signed, verifier)
+    if scheme.timestamp or scheme.timestamp_part:
+        check = partial(_fresh, verifier, context.clock_is_right)
+    return check if signs_the_whole(scheme) else partial(_no_get, check)
+
+
+def _no_get(check: Check, request: Request) -> Admission | None:
+    """A signature over fields of the message says nothing about a path."""
+    if request.purpose == "receipts":
+        raise Refused("This source's signatures cover fields of a message, so a GET proves nobody: ask for a key.")
+    return check(request)
 
 
 def _anyone(_request: Request) -> None:
@@ -126,7 +139,7 @@ def _token(secrets: list[bytes], keyring: Keyring | None, request: Request) -> N
 
 
 def _signed(verifier: Verifier, request: Request) -> Admission | None:
-    message_id = verifier.verify(request.headers, request.body)
+    message_id = verifier.verify(request.headers, request.body, keeps=request.purpose == "write")
     return None if message_id is None else Admission(message_id=message_id)
 
 

@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "status": "the books, the lanes, and what somebody should do",
     "letters": "rejected messages: list, show, retry, release, discard",
     "access": "callers: grant, rotate, revoke, list, and audit every decision about access",
+    "onboard": "one page for a partner: where to send, how to sign, requests that work",
     "replay": "translate a range of a source again, after a mapping was mended",
     "topology": "show or make the hub's streams",
     "adopt": "go on where the hub stands, after a restored backup",

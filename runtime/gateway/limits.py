@@ -32,6 +32,7 @@ def is_deeper(body: bytes, depth_max: int) -> bool:
 def is_object(body: bytes) -> bool:
     """Whether this is a well-formed JSON object. Depth must have been looked at before."""
     try:
+        body.decode()  # values are only skipped over below, and what is in them might be no text
         msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeError):
         return False

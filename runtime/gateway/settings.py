@@ -64,6 +64,8 @@ class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fi
     """`host:port`; `[::1]:8080` for IPv6. Port 0 lets the system choose."""
     tls: TlsSettings | None = None
     """Without it the listener speaks plain HTTP: then it belongs on loopback, behind a proxy."""
+    public_url: Annotated[str, Meta(pattern=r"^https?://[^\s'?#]{1,200}$")] | None = None
+    """What partners reach the listener by, such as `https://gateway.example`; stands in `entrepot onboard`."""
     trusted_proxies: list[str] = []
     """Addresses or networks of proxies whose word counts for where a request comes from. Nobody else's does."""
     proxy_header: ProxyHeader = "x-forwarded-for"
@@ -84,6 +86,11 @@ class GatewaySettings(SourceLimits, frozen=True, kw_only=True, forbid_unknown_fi
     """From the end of the headers to the end of the body. Later gets 408."""
     keepalive_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 75.0
     """An idle connection is closed after this long."""
+
+    @property
+    def address(self) -> str:
+        """The URL that partners use, as far as it is known."""
+        return self.public_url or f"http{'s' if self.tls else ''}://{self.listen}"
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
