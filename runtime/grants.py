@@ -28,8 +28,6 @@ from runtime.kernel import Kernel
 from runtime.nearest import nearest
 
 T = TypeVar("T")
-_SUBJECT: Kind = "certificate-subject"
-_OIDC: Kind = "oidc-subject"
 ROWS_MAX = 1_000
 HOUR_US = 3_600_000_000
 
@@ -181,10 +179,12 @@ class Grants:
         return answer
 
     def _others(self, shown: Shown) -> list[tuple[Kind, bytes]]:
-        found: list[tuple[Kind, bytes]] = [("certificate", _fingerprint(text)) for text in shown.fingerprints]
-        found += [(_SUBJECT, sha256(text.encode()).digest()) for text in shown.certificate_subjects]
-        found += [(_OIDC, self._oidc(claims.SUBJECT, text)) for text in shown.oidc_subjects]
-        return found
+        found: list[tuple[Kind, list[bytes]]] = [
+            ("certificate", [_fingerprint(text) for text in shown.fingerprints]),
+            ("certificate-subject", [sha256(text.encode()).digest() for text in shown.certificate_subjects]),
+            ("oidc-subject", [self._oidc(claims.SUBJECT, text) for text in shown.oidc_subjects]),
+        ]
+        return [(kind, digest) for kind, digests in found for digest in digests]
 
     def _oidc(self, kind: str, text: str) -> bytes:
         if self._settings.oidc is None:

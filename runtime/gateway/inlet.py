@@ -20,8 +20,8 @@ from runtime.errors import Forbidden, Refused, Retryable, StorageFailed, Storage
 from runtime.gateway import problems
 from runtime.gateway.answers import Answer, accepted, told
 from runtime.gateway.body import Room, read_body
-from runtime.gateway.headers import kept_headers
 from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
+from runtime.gateway.headers import kept_headers
 from runtime.gateway.keys import Dedupe, header_key, own_key, traceparent
 from runtime.gateway.limits import inflate, is_deeper, is_object
 from runtime.gateway.problems import Rejection
@@ -247,7 +247,9 @@ class Inlet:
         kept = kept_headers(request.headers, self._kept) if self._kept else NO_HEADERS
         key = own_key(body, kind, served.translator, served.dedupe, kept) if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
-        message = Message(body=body, content_type=kind, key=key, traceparent=trace, headers=kept, caller=admission.caller)
+        message = Message(
+            body=body, content_type=kind, key=key, traceparent=trace, headers=kept, caller=admission.caller
+        )
         receipts = await self._commit([message])
         return receipts[0]
 

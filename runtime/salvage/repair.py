@@ -21,6 +21,7 @@ from runtime.journal.store import Connection
 from runtime.journal.wreck import Wreck
 from runtime.ports import Fence
 from runtime.salvage import facts, proofs
+from runtime.salvage.access import save_access
 from runtime.salvage.facts import SavedFacts
 from runtime.salvage.lanes import SavedLane, claims
 from runtime.salvage.report import FactReport, LaneReport, Ranges, Report
@@ -99,6 +100,7 @@ class _Rebuilding:
             found, fact_epoch = self._facts(at_hub, sealed)
             self._meta(max(epoch, fact_epoch))
             self._books(found)
+            self._notes += save_access(self._wreck, self._connection)
         return Report(
             made_at=clock.rfc3339(clock.now_us()),
             region=self._owner.region,
