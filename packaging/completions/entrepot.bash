@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--config|--credentials|--format|--from|--header|--hub|--keep|--lane|--limit|--minutes|--option|--out|--pack|--policy|--public-key|--rate|--reason|--region|--seconds|--source|--state|--to|--type|--verify) ((at++)) ;;
+            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--expires|--fingerprint|--format|--from|--header|--hub|--in-flight-max|--jti|--keep|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--source|--state|--subject|--to|--type|--url|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -23,6 +23,26 @@ _entrepot() {
         " letters list:--limit") return ;;
         " letters list:--after") return ;;
         " letters retry:--source") return ;;
+        " access grant:--scope") return ;;
+        " access grant:--role") return ;;
+        " access grant:--expires") return ;;
+        " access grant:--certificate") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " access grant:--fingerprint") return ;;
+        " access grant:--certificate-subject") return ;;
+        " access grant:--subject") return ;;
+        " access grant:--rate-per-second") return ;;
+        " access grant:--burst") return ;;
+        " access grant:--in-flight-max") return ;;
+        " access grant:--requests-per-day-max") return ;;
+        " access rotate:--overlap") return ;;
+        " access rotate:--expires") return ;;
+        " access revoke:--credential") return ;;
+        " access revoke:--scope") return ;;
+        " access revoke:--subject") return ;;
+        " access revoke:--jti") return ;;
+        " access audit:--limit") return ;;
+        " access audit:--after") return ;;
+        " onboard:--url") return ;;
         " replay:--source") return ;;
         " replay:--from") return ;;
         " replay:--to") return ;;
@@ -53,7 +73,7 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload status letters replay topology adopt verify schema map adapter packs doctor certify journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload status letters access onboard replay topology adopt verify schema map adapter packs doctor certify journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
@@ -66,6 +86,13 @@ _entrepot() {
         " letters retry") follow='' options='--config --help --json --source' files= ;;
         " letters release") follow='' options='--config --help --json' files= ;;
         " letters discard") follow='' options='--config --help --json' files= ;;
+        " access") follow='grant rotate revoke list audit' options='--config --help --json' files= ;;
+        " access grant") follow='' options='--burst --certificate --certificate-subject --config --expires --fingerprint --help --in-flight-max --json --key --rate-per-second --requests-per-day-max --role --scope --subject' files= ;;
+        " access rotate") follow='' options='--config --expires --help --json --overlap' files= ;;
+        " access revoke") follow='' options='--config --credential --help --json --jti --scope --subject' files= ;;
+        " access list") follow='' options='--config --help --json' files= ;;
+        " access audit") follow='' options='--after --config --help --json --limit' files= ;;
+        " onboard") follow='' options='--config --help --json --url' files= ;;
         " replay") follow='' options='--config --dry-run --from --help --json --source --to' files= ;;
         " topology") follow='show apply' options='--config --help --json' files= ;;
         " topology show") follow='' options='--config --help --json' files= ;;
