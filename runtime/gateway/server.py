@@ -26,7 +26,7 @@ from runtime.gateway.keys import traceparent
 from runtime.gateway.problems import Rejection
 from runtime.gateway.proxies import Proxies
 from runtime.gateway.settings import GatewaySettings, parse_listen
-from runtime.gateway.tls import Loaded, Tls
+from runtime.gateway.tls import Loaded, Tls, TlsSite
 
 STOP_SECONDS_MAX = 10.0
 """7-faults.md: SIGTERM in a burst ends within 10 s."""
@@ -267,11 +267,16 @@ def _seen_alike(settings: GatewaySettings) -> tuple[object, ...]:
 def _sites(
     runner: web.ServerRunner, settings: GatewaySettings, tls: Tls | None, sockets: Sequence[socket.socket] | None
 ) -> list[web.BaseSite]:
-    backlog, context = settings.backlog_max, None if tls is None else tls.context
+    backlog = settings.backlog_max
     if sockets:
-        return [web.SockSite(runner, sock, backlog=backlog, ssl_context=context) for sock in sockets]
+        return [
+            TlsSite(runner, tls, settings, {"sock": sock}) if tls else web.SockSite(runner, sock, backlog=backlog)
+            for sock in sockets
+        ]
     host, port = parse_listen(settings.listen)
-    return [web.TCPSite(runner, host, port, backlog=backlog, ssl_context=context)]
+    if tls is not None:
+        return [TlsSite(runner, tls, settings, {"host": host, "port": port})]
+    return [web.TCPSite(runner, host, port, backlog=backlog)]
 
 
 def _no_address(listen: str, error: OSError) -> ConfigError:

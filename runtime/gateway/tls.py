@@ -5,15 +5,19 @@ A listener keeps its first context for ever; each handshake is given the newest 
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from aiohttp import web
 from cryptography import x509
 from msgspec import Struct
 
 from runtime.errors import ConfigError
-from runtime.gateway.settings import TlsSettings
+from runtime.gateway.settings import GatewaySettings, TlsSettings
 from runtime.ports import Certificate
 
 _MODES = {"none": ssl.CERT_NONE, "accept": ssl.CERT_OPTIONAL, "require": ssl.CERT_REQUIRED}
@@ -47,6 +51,33 @@ class Tls:
 
     def _pick(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._loaded.context
+
+
+class TlsSite(web.BaseSite):
+    """A listening socket; a handshake must be done in the time that a head has: aiohttp's own would wait a minute."""
+
+    def __init__(self, runner: web.BaseRunner, tls: Tls, settings: GatewaySettings, where: Mapping[str, Any]) -> None:
+        """`where`: `host` and `port`, or an open `sock`."""
+        super().__init__(runner, ssl_context=tls.context, backlog=settings.backlog_max)
+        self._where = where
+        self._handshake_seconds = settings.head_timeout_seconds
+
+    @property
+    def name(self) -> str:
+        """For people; nothing depends on it."""
+        return "https"
+
+    async def start(self) -> None:
+        """Raises `OSError` when the address cannot be had."""
+        await super().start()
+        assert self._runner.server is not None, "the runner was set up"
+        self._server = await asyncio.get_running_loop().create_server(
+            self._runner.server,
+            **self._where,
+            ssl=self._ssl_context,
+            ssl_handshake_timeout=self._handshake_seconds,
+            backlog=self._backlog,
+        )
 
 
 def load(settings: TlsSettings, directory: Path) -> Loaded:

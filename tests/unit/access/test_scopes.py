@@ -28,6 +28,12 @@ def test_a_star_stands_for_its_own_place_only(name: str, verb: str, other: str, 
     assert not covers([parse_scope("letters:*")], ("source", other, another))
 
 
+def test_a_shorter_scope_never_covers_a_longer_one_nor_the_other_way_round() -> None:
+    assert not covers([("source", "wms")], ("source", "wms", "write"))
+    assert not covers([("*", "*", "*")], ("letters", "retry"))
+    assert not covers([()], ("source", "wms", "write"))
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "*", "source", "source:wms", "source:wms:write:now", "source::write", "source:WMS:write", "*:wms:write",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
+import anyio
 import pytest
 
 from runtime.errors import ConfigError
+from runtime.gateway.server import Gateway
 from runtime.gateway.settings import GatewaySettings, TlsSettings, check_gateway
 from runtime.gateway.tls import digest, load
 from tests.support.authority import Authority
@@ -55,6 +58,22 @@ def test_another_certificate_has_another_digest(authority: Authority) -> None:
     assert digest(PLAIN, authority.ca.parent) == before == load(PLAIN, authority.ca.parent).digest
     authority.issue("server", valid_days=90)
     assert digest(PLAIN, authority.ca.parent) != before
+
+
+@pytest.mark.anyio
+async def test_who_never_finishes_a_handshake_is_cut_off(authority: Authority) -> None:
+    settings = GatewaySettings(listen="127.0.0.1:0", tls=PLAIN, head_timeout_seconds=0.2)
+    gateway = Gateway(settings, {}, tls=load(PLAIN, authority.ca.parent))
+    host, _, port = (await gateway.start())[0].rpartition(":")
+    try:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        with anyio.fail_after(30):
+            assert await reader.read() == b""
+        writer.close()
+        _, writer = await asyncio.open_connection(host, int(port), ssl=authority.trusting())
+        writer.close()
+    finally:
+        await gateway.stop(seconds_max=2)
 
 
 @pytest.mark.parametrize(("client_ca", "clients"), [("ca.pem", "none"), (None, "accept"), (None, "require")])
