@@ -128,11 +128,20 @@ def _system() -> str:
 
 
 def _metrics(options: Namespace) -> bytes:
-    listen = read_toml(_config(options)).get("gateway", {}).get("listen", "127.0.0.1:8080")
-    host, port = parse_listen(str(listen))
+    gateway = read_toml(_config(options)).get("gateway", {})
+    host, port = parse_listen(str(gateway.get("listen", "127.0.0.1:8080")))
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    url = f"http://{f'[{local}]' if ':' in local else local}:{port}/metrics"
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    url = f"http{'s' if 'tls' in gateway else ''}://{f'[{local}]' if ':' in local else local}:{port}/metrics"
+    import ssl
+
+    ours_alone = ssl.create_default_context()
+    ours_alone.check_hostname, ours_alone.verify_mode = (
+        False,
+        ssl.CERT_NONE,
+    )  # nobody else listens there, nothing is sent
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ours_alone)
+    )
     try:
         with direct.open(url, timeout=COMMAND_SECONDS_MAX) as answer:
             text = answer.read(METRICS_BYTES_MAX).decode("utf-8", "replace")

@@ -186,3 +186,26 @@ async def test_what_the_open_socket_cannot_do_needs_a_restart_and_says_so(tmp_pa
         code, _, err = await region.run("check")
         assert code == 2
         assert "give both or neither" in err
+
+
+async def test_a_listener_moves_from_plain_text_to_tls_on_another_port_by_a_reload(tmp_path: Path) -> None:
+    async with running(tmp_path) as (region, _):
+        text, port = region.config.read_text(), region.port
+        await region.stop()
+        region.config.write_text(text.partition("[gateway.tls]")[0])
+        (region.directory / "agent.log").write_text("")
+        await region.start()
+        async with aiohttp.ClientSession() as http:
+            async with http.get(f"http://127.0.0.1:{port}/live") as answer:
+                assert answer.status == 200
+            region.port = free_port()
+            region.config.write_text(text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{region.port}"))
+            code, out, err = await region.run("reload", "--json")
+            assert code == 0, out + err
+            async with http.get(f"http://127.0.0.1:{port}/live") as answer:
+                assert answer.headers["Connection"] == "close", "the open connection gets its last answer"
+        assert await region.post("/in/wms", region.trust) == 202
+        renewed = renew(Authority(tmp_path / "tls"))
+        region.trust = ssl.create_default_context(cafile=str(tmp_path / "tls" / "hub-ca.pem"))
+        assert (await region.run("reload"))[0] == 0
+        assert await region.served() == renewed
