@@ -209,8 +209,8 @@ class Doorkeeper:
 
     async def flush(self, *, last: bool = False) -> None:
         """Write what waits; at an orderly stop (`last`) also the counts of this hour."""
-        if last:
-            self._entries += [_entry(what, count) for what, count in self._tally.rest()]
+        told = list(self._tally.rest()) if last else self._tally.overdue(clock.now_us() / 1_000_000)
+        self._entries += [_entry(what, count) for what, count in told]
         entries, self._entries = self._entries, []
         days = {n: (a.day, a.requests) for n, a in self._allowances.items() if a.limits.requests_per_day_max}
         changed = [(name, *used) for name, used in days.items() if self._kept.get(name) != used]

@@ -116,6 +116,9 @@ def _keys(source: ConfiguredSource, days: int) -> list[str]:
     found = [
         f"Give each message a key of its own in `Idempotency-Key` (at most 255 characters): the same key gets the same receipt for {days} days."
     ]
+    if source.rules.translator.headers:
+        read = ", ".join(f"`{name}`" for name in source.rules.translator.headers)
+        found.append(f"These headers are part of the message: {read}. Add them to the requests above.")
     if source.shared.dedupe == "body":
         found.append("Without the header the exact body is the key.")
     elif source.keyed:
@@ -160,7 +163,7 @@ def markdown(said: Page) -> str:
         first = [f"{command.needs}='…'  # yours; keep it out of the shell's history"] if command.needs else []
         parts.append(f"## {command.title}\n\n```sh\n" + "\n".join([*first, command.script]) + "\n```")
     parts += [
-        _section("Keys: so that a repetition is not a second message", said.keys),
+        _section("The message and its key", said.keys),
         _section("Repeating", said.retries),
         _section("Limits", said.limits),
     ]

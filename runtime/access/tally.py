@@ -17,6 +17,7 @@ class Tally(Generic[Key]):
     def __init__(self) -> None:
         self._seen: dict[Key, tuple[int, int]] = {}
         """Key → (hour when told, how many since)."""
+        self._hour = -1
 
     def count(self, key: Key, now_seconds: float) -> int | None:
         """How many to tell, this one included; None when there is nothing to tell now."""
@@ -29,6 +30,17 @@ class Tally(Generic[Key]):
             return None
         self._seen[key] = (hour, 0)
         return 1 + (told[1] if told is not None else 0)
+
+    def overdue(self, now_seconds: float) -> list[tuple[Key, int]]:
+        """What was not told of hours that are over, and forget them: whoever comes no more is told too, and makes room."""
+        hour = int(now_seconds // HOUR_SECONDS)
+        if hour == self._hour:
+            return []
+        self._hour = hour
+        over = {key: untold for key, (told, untold) in self._seen.items() if told != hour}
+        for key in over:
+            del self._seen[key]
+        return [(key, untold) for key, untold in over.items() if untold]
 
     def rest(self) -> Iterator[tuple[Key, int]]:
         """What was not told yet, and forget everything."""

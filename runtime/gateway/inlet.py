@@ -133,7 +133,7 @@ class Inlet:
                 self._room.take(len(body))
                 held += len(body)
             if purpose == "check":
-                return told(await self._try(request, body, kind, batch), self._quotas(allowance))
+                return told(await self._try(request, body, kind, batch, admission), self._quotas(allowance))
             if batch:
                 return accepted(await self._batch(request, body, admission), self._quotas(allowance))
             return accepted(await self._single(request, body, kind, admission), self._quotas(allowance))
@@ -160,18 +160,18 @@ class Inlet:
             raise problems.no_receipt()
         return told(found, self._quotas(allowance))
 
-    async def _try(self, request: web.BaseRequest, body: bytes, kind: str, batch: bool) -> Verdict:
+    async def _try(
+        self, request: web.BaseRequest, body: bytes, kind: str, batch: bool, admission: Admission
+    ) -> Verdict:
         served = self._served
         if served.outcome is None or served.translator is None:
             raise problems.not_found()
         if batch:
             raise problems.one_message_only()
-        self._inspect(body)
-        header = request.headers.get("Idempotency-Key")
-        key = own_key(body, kind, served.translator, served.dedupe) if header is None else header_key(header)
+        message = self._message(request, body, kind, admission)
         # In a thread: a mapping that takes long must not hold up those who send.
         return await run_sync(
-            try_message, served.outcome, served.name, served.translator.version, body, kind, key, limiter=self._trying
+            try_message, served.outcome, served.name, served.translator.version, message, limiter=self._trying
         )
 
     def _inspect(self, body: bytes, line: int | None = None) -> None:
@@ -241,17 +241,18 @@ class Inlet:
         return self._served.source.authenticate(asked)
 
     async def _single(self, request: web.BaseRequest, body: bytes, kind: str, admission: Admission) -> Receipt:
+        receipts = await self._commit([self._message(request, body, kind, admission)])
+        return receipts[0]
+
+    def _message(self, request: web.BaseRequest, body: bytes, kind: str, admission: Admission) -> Message:
+        """The message of a request with its key and the headers that its rules read. Raises `Rejection`."""
         self._inspect(body)
         served = self._served
         header = admission.message_id or request.headers.get("Idempotency-Key")
         kept = kept_headers(request.headers, self._kept) if self._kept else NO_HEADERS
         key = own_key(body, kind, served.translator, served.dedupe, kept) if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
-        message = Message(
-            body=body, content_type=kind, key=key, traceparent=trace, headers=kept, caller=admission.caller
-        )
-        receipts = await self._commit([message])
-        return receipts[0]
+        return Message(body=body, content_type=kind, key=key, traceparent=trace, headers=kept, caller=admission.caller)
 
     async def _batch(self, request: web.BaseRequest, body: bytes, admission: Admission) -> BatchReceipt:
         receipts = await self._commit(self._lines(request, body, admission))

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from runtime import clock
 from runtime.canonical.registry import NAMES
-from runtime.envelope import Envelope, Event, Ignored
+from runtime.envelope import Envelope, Event, Ignored, Message
 from runtime.errors import Untranslatable
 
 Outcome = Callable[[Envelope], Sequence[Event | Ignored]]
@@ -40,17 +40,19 @@ class Verdict(Struct, frozen=True, kw_only=True):
     hint: str | UnsetType = UNSET
 
 
-def try_message(outcome: Outcome, source: str, rules: str, body: bytes, kind: str, key: str | None) -> Verdict:
+def try_message(outcome: Outcome, source: str, rules: str, message: Message) -> Verdict:
     """Blocking as long as the mapping takes. Never raises on a message."""
+    key = message.key
     envelope = Envelope(
         source=source,
-        body=body,
-        content_type=kind,
+        body=message.body,
+        content_type=message.content_type,
         intake_seq=0,
         epoch=0,
         received_us=clock.now_us(),
         correlation_id=NO_CORRELATION,
         key=key,
+        headers=message.headers,
     )
     try:
         outputs = outcome(envelope)

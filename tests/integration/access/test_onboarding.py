@@ -18,6 +18,7 @@ from adapters.webhook.schemes import table
 from runtime import onboarding as pages
 from runtime.config.assemble import Configuration, load_configuration
 from runtime.ports import Guide
+from tests.packs.golden import expected, samples
 from tests.support.nats import free_port
 from tests.support.region import Region, fact, until
 
@@ -29,6 +30,12 @@ BY_PLATFORM = {"shipstation-v2"}
 BY_FIELDS = {"usps", "jws"}
 """A GET cannot be signed."""
 ANYBODY = {"none", "caller"}
+SHOP = """
+[sources.shop]
+adapter = "webhook"
+pack = "shopify"
+auth = { scheme = "shopify", secrets = ["secret://shopify"] }
+"""
 
 
 def secret(scheme: str) -> str:
@@ -50,7 +57,7 @@ async def region(tmp_path: Path) -> AsyncIterator[Region]:
     folder.mkdir()
     for scheme in table():
         (folder / scheme).write_text(secret(scheme))
-    more = '[secrets]\ndir = "../secrets"\n' + "".join(map(source, table()))
+    more = '[secrets]\ndir = "../secrets"\n' + "".join(map(source, table())) + SHOP
     async with Region(tmp_path / "region", f"nats://127.0.0.1:{free_port()}", more=more) as region:
         yield region
 
@@ -113,6 +120,21 @@ async def test_without_a_message_of_ones_own_the_page_still_works(region: Region
     status, _ = await shell(page["commands"][1]["script"], tmp_path, SECRET=secret("shopify"))
     assert status == 202
     assert json.loads((tmp_path / "message.json").read_text()) == {"hello": "entrepot"}
+
+
+async def test_a_message_of_a_pack_is_tried_with_the_headers_that_say_what_it_is(
+    region: Region, tmp_path: Path
+) -> None:
+    sample = next(s for s in samples() if (s.parent.name, s.stem) == ("shopify", "orders-create"))
+    (tmp_path / "message.json").write_bytes(sample.read_bytes())
+    topic = {name.lower(): value for name, value in expected(sample)["headers"].items()}["x-shopify-topic"]
+    page = await onboard(region, "shop")
+    assert any("`x-shopify-topic`" in sentence for sentence in page["keys"])
+    script = page["commands"][0]["script"] + f" -H 'X-Shopify-Topic: {topic}'"
+    status, said = await shell(script, tmp_path, SECRET=secret("shopify"))
+    assert (status, said["result"]) == (200, "events"), said
+    wanted = [output["type"] for output in expected(sample)["becomes"][0]["outputs"]]
+    assert [output["type"] for output in said["outputs"]] == wanted
 
 
 async def test_a_get_that_nobody_can_sign_is_refused_with_a_sentence(region: Region, tmp_path: Path) -> None:

@@ -53,6 +53,18 @@ def test_the_first_of_an_hour_is_told_at_once_with_what_was_not_told_before() ->
     assert list(tally.rest()) == []
 
 
+def test_an_hour_that_is_over_is_told_whether_or_not_somebody_comes_again_and_makes_room() -> None:
+    tally: Tally[str] = Tally()
+    assert tally.overdue(0) == []
+    for _ in range(3):
+        tally.count("a", 5)
+    tally.count("b", 6)
+    assert tally.overdue(HOUR_SECONDS - 1) == []
+    assert tally.overdue(HOUR_SECONDS) == [("a", 2)]
+    assert tally.overdue(HOUR_SECONDS) == []
+    assert [tally.count(str(number), HOUR_SECONDS) for number in range(KEYS_MAX)] == [1] * KEYS_MAX
+
+
 def test_strangers_cannot_fill_the_memory() -> None:
     tally: Tally[int] = Tally()
     for key in range(KEYS_MAX + 100):
