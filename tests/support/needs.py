@@ -47,6 +47,7 @@ def _builder() -> str:
 
 _NEEDS: dict[str, Callable[[], str]] = {
     "builder": _builder,
+    "curl": lambda: _programs("curl", "curl") or _programs("openssl", "openssl"),
     "faketime": lambda: "" if LIBFAKETIME else "the package faketime",
     "machines": _machines,
     "mounts": _mounts,

@@ -22,7 +22,7 @@ from tests.packs.golden import expected, samples
 from tests.support.nats import free_port
 from tests.support.region import Region, fact, until
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.needs("curl")]
 SECRET = "a secret of 24 characters"
 ENCODED = "whsec_" + base64.b64encode(SECRET.encode()).decode()
 BY_PLATFORM = {"shipstation-v2"}
