@@ -101,8 +101,8 @@ class Workshop:
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
         name, in_hand = configured.name, anyio.Lock()
         doorkeeper = self._kernel.doorkeeper
-        source = configured.adapter.source(
-            configured.settings,
+        source = configuration.make_source(
+            name,
             SourceContext(
                 name=name,
                 intake=self._intake(name),

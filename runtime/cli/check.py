@@ -24,6 +24,7 @@ def run(options: Namespace) -> int:
     path = config_file(options.config)
     configuration = load_configuration(path)
     configuration.read_secrets()
+    configuration.try_sources()
     configuration.check_hub_files()
     warnings = configuration.warnings
     if options.json:

@@ -5,7 +5,7 @@ Problems that can lose or leak are errors; the rest are warnings with a next ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from runtime.access.settings import check_access
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
+from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.gateway import tls
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
@@ -26,7 +27,7 @@ from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, Hub, HubLink, Scope, Translator
+from runtime.ports import Adapter, Hub, HubLink, Scope, Source, SourceContext, Translator
 from runtime.record import CHECKPOINTS_LANE
 from runtime.vault import SCHEME, Vault
 
@@ -87,6 +88,27 @@ class Configuration(Struct, frozen=True, kw_only=True):
         except OSError as error:
             raise ConfigError(f"{self.path}: {place}: {reference} cannot be read ({error.strerror})") from None
 
+    def make_source(self, name: str, context: SourceContext) -> Source:
+        """A source with what it was lent. Raises `ConfigError`, naming the source."""
+        configured = self.sources[name]
+        try:
+            return configured.adapter.source(configured.settings, context)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
+
+    def try_sources(self) -> None:
+        """Make every source once, with nothing behind it. Raises `ConfigError`."""
+        for name in self.sources:
+            context = SourceContext(
+                name=name,
+                intake=_Nowhere(),
+                secret=self.vault.secret,
+                directory=str(self.directory),
+                log=lambda *_, **__: None,
+                now_us=clock.now_us,
+            )
+            self.make_source(name, context)
+
     def check_hub_files(self) -> None:
         """Whether login and certificates can be read; a running agent waits for them. Raises `ConfigError`."""
         try:
@@ -105,6 +127,13 @@ class Configuration(Struct, frozen=True, kw_only=True):
             directory=str(self.directory),
             secret=self.vault.secret,
         )
+
+
+class _Nowhere:
+    """For sources that are only tried: they are never run."""
+
+    async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+        raise AssertionError("a source that is only tried takes nothing in")
 
 
 def load_configuration(path: Path) -> Configuration:

@@ -135,3 +135,17 @@ def test_check_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     before = sorted(tmp_path.rglob("*"))
     entrepot(capsys, "check", "--config", config)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_secret_that_its_scheme_cannot_use_is_named_with_its_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy_example(tmp_path)
+    change(config, WMS_AUTH, 'auth = { scheme = "standard-webhooks", secrets = ["secret://wms"] }')
+    change(config, "[residency]", '[secrets]\ndir = "secrets"\n[residency]')
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "wms").write_text("whsec_ no Base64 !")
+    said = entrepot(capsys, "check", "--config", config)
+    assert said.code == 2
+    assert "sources.wms: the secret is not Base64" in said.err
+    assert "no Base64 !" not in said.err
