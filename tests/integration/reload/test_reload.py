@@ -402,6 +402,7 @@ async def test_a_file_in_process_is_finished_where_it_lies_when_the_folder_chang
     region.config.write_text(plain + DROP.format(path="drop-1"))
     async with region:
         first, second = region.directory / "drop-1", region.directory / "drop-2"
+        first.mkdir(exist_ok=True)  # the agent may not have come to it yet
         (first / "big.ndjson").write_bytes(b"\n".join(fact(n, sku="F") for n in range(lines)))
         await until(lambda: facts(region, 20), "the file is in process")
         region.config.write_text(plain + DROP.format(path="drop-2"))
