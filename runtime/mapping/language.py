@@ -22,6 +22,7 @@ Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
 _PATH: Schema = {"type": "string", "minLength": 1}
 _PATHS: Schema = {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]}
+_JOINED: Schema = {"type": "array", "items": _PATH, "minItems": 1}
 _PLAIN: Schema = {"not": {"type": ["object", "array", "null"]}}
 _MESSAGES: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
 _OPTION: Schema = {"type": "string", "pattern": r"^\$\{[a-z_]{1,40}\}$"}
@@ -90,7 +91,7 @@ _OUTPUT_KEYS: dict[str, Schema] = {
 _IGNORE_KEYS: dict[str, Schema] = {"messages": _MESSAGES, "when": _TEXT, "reason": _TEXT}
 _RULE_KEYS: dict[str, Schema] = {
     "path": _PATH,
-    "first": {"type": "array", "items": _PATH, "minItems": 1},
+    "first": {"type": "array", "items": {"anyOf": [_PATH, _JOINED]}, "minItems": 1},
     "join": {"type": "array", "items": _PATH, "minItems": 1},
     "const": _PLAIN,
     "jmespath": _TEXT,

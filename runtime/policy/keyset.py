@@ -103,10 +103,14 @@ def algorithm(key: PublicKey) -> str:
 
 
 def from_base64url(text: str) -> bytes:
-    """Base64url without padding, strict. Raises `ValueError`."""
+    """Base64url without padding, strict: bytes have one spelling only. Raises `ValueError`."""
     if not text.isascii() or set(text) & set("+/= \n"):
         raise ValueError("not base64url")
-    return binascii.a2b_base64((text + "=" * (-len(text) % 4)).translate(_URL), strict_mode=True)
+    padded = (text + "=" * (-len(text) % 4)).translate(_URL)
+    raw = binascii.a2b_base64(padded, strict_mode=True)
+    if binascii.b2a_base64(raw, newline=False).decode() != padded:
+        raise ValueError("bits behind the end")
+    return raw
 
 
 _URL = str.maketrans("-_", "+/")

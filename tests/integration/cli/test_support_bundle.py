@@ -43,16 +43,19 @@ def busy(folder: Path, hub: str) -> Region:
         'unit = { const = "H87" }', f'unit = {{ const = "H87" }}\nlot = {{ const = "{CANARY}-const" }}'
     )
     policy = POLICY.replace("version = 1", f'version = 1\n# {CANARY}-comment\ndescription = "{CANARY}-words"', 1)
-    hub = hub.replace("nats://", f"nats://u-{CANARY}:p-{CANARY}@")
     more = (
         f'auth = {{ scheme = "bearer", secrets = ["secret://wms"] }}\n[secrets]\ndir = "s"\n'
         f'[alerts]\nwebhook = "http://127.0.0.1:{free_port()}/hook/{CANARY}-webhook"\n# {CANARY}-remark'
     )
     region = Region(folder, hub, mapping=mapping, policy=policy, more=more)
-    region.config.write_text(region.config.read_text().replace('auth = { scheme = "none" }\n', ""))
+    login = f'[hub]\nuser = "u-{CANARY}"\npassword = "secret://hub"\n'
+    config = region.config.read_text().replace('auth = { scheme = "none" }\n', "").replace("[hub]\n", login)
+    region.config.write_text(config)
     (folder / "s").mkdir()
     (folder / "s" / "wms").write_text(f"{CANARY}-secret-of-the-sender")
     (folder / "s" / "wms").chmod(0o600)
+    (folder / "s" / "hub").write_text(f"p-{CANARY}")
+    (folder / "s" / "hub").chmod(0o600)
     return region
 
 
