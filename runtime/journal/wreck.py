@@ -88,10 +88,12 @@ class Wreck:
         row = self.one(table, f"SELECT max({key}) FROM {table} WHERE {key} BETWEEN ? AND ?", low, high)
         seen = row[0] if row and isinstance(row[0], int) and low <= row[0] <= high else None
         room = self._size // ROW_BYTES_MIN
-        if claimed is not None and low <= claimed <= min(high, (seen or low) + room):
-            return max(claimed, seen or claimed), True
+        believed = claimed if claimed is not None and low <= claimed <= min(high, (seen or low) + room) else low
         if row is not None and table not in self.torn:
-            return low if seen is None else seen, True
+            return max(seen or low, believed), True
+        # What another table says carries no proof: where the rows themselves cannot be asked, it is a guess.
+        if believed > low:
+            return max(believed, seen or low), False
         return min(high, low + room) if seen is None else seen, False
 
     def blocks(self, table: str, key: str, columns: str, low: int, high: int) -> Iterator[Block]:
