@@ -24,11 +24,12 @@ ROWS_MAX = 1_000
 """Facts gathered into one change, give or take the last call: bounds how long a change holds the connection."""
 SATURATED = 0.7
 CALLERS_MANY = 8
-"""So many callers in one commit: more were waiting for it than a calm journal ever has."""
+FACTS_MANY = 200
+"""So many callers, or facts, in one commit: more than a calm journal ever has."""
 CALM_SECONDS = 0.1
 """Without a commit for so long the senders have paused, however busy they were."""
 PRESSURE_WEIGHT = 0.1
-"""Weight of one commit in the moving average of how often somebody was waiting for the next."""
+"""Weight of one commit in the moving average of how often one was for many."""
 
 Waiting = tuple[Call, "asyncio.Future[list[Accepted]]"]
 
@@ -49,7 +50,7 @@ class Acceptance:
 
     @property
     def saturated(self) -> bool:
-        """Whether, just now, somebody was waiting for the next commit nearly each time that one ended."""
+        """Whether, just now, nearly every commit was for many."""
         return self._pressure > SATURATED and clock.monotonic() - self._committed_at < CALM_SECONDS
 
     async def accept(self, call: Call) -> list[Accepted]:
@@ -90,9 +91,9 @@ class Acceptance:
                 future.set_result(outcome)
         if error is not None and not taken:
             self._fail(error)
-        waiting = bool(self._waiting) or self._scheduled or len(taken) >= CALLERS_MANY
+        busy = len(taken) >= CALLERS_MANY or sum(len(call.batch) for call, _ in taken) >= FACTS_MANY
         self._committed_at = clock.monotonic()
-        self._pressure += (waiting - self._pressure) * PRESSURE_WEIGHT
+        self._pressure += (busy - self._pressure) * PRESSURE_WEIGHT
         if self._waiting and not self._scheduled:
             self._schedule()
         self.arrived.notify()
