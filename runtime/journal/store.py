@@ -56,6 +56,7 @@ class Store:
 
     def __init__(self, path: Path, lock: JournalLock | None = None) -> None:
         self.path = path
+        self._watched = (path, path.with_name(f"{path.name}-wal"))
         self._connection: aiosqlite.Connection | None = None
         self._lock = lock or JournalLock(path)
         self._files: dict[Path, tuple[int, int]] = {}
@@ -103,7 +104,7 @@ class Store:
 
     def _see_files(self) -> None:
         """Two looks at the directory for each group: before anybody is promised what it holds."""
-        for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+        for path in self._watched:
             found, known = _identity(path), self._files.get(path)
             if known is None and found is not None:
                 self._files[path] = found
