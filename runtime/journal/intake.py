@@ -26,6 +26,8 @@ correlation, traceparent, headers, proof)"""
 BODY_COLUMNS = "bodies (seq, key_id, body)"
 SENDER_COLUMNS = "senders (intake_seq, caller)"
 _FIND = "SELECT seq, epoch, sha256, committed_us, source, key FROM intake WHERE seq"
+CORRELATION_BYTES = 16
+"""As long as a W3C trace id."""
 NOT_ENCRYPTED = 0
 """Key id of a payload that is stored as it is."""
 UNKNOWN_TYPE = "application/octet-stream"
@@ -104,13 +106,18 @@ class Fact(NamedTuple):
 
 def proof(fact: Fact) -> bytes:
     """Eight bytes over everything that is said of a fact: SQLite's pages carry no checksum, so each row has its own."""
-    said = (
-        f"{fact.seq}\0{fact.epoch}\0{fact.received_us}\0{fact.committed_us}\0{fact.source}\0{fact.content_type}\0"
-        f"{fact.traceparent}\0{fact.key!r}"
-    )
-    if fact.headers is not None:  # a fact without them proves as it did before there were any
-        said += f"\0{fact.headers}"
-    return blake2b(fact.digest + fact.correlation + said.encode(), digest_size=8).digest()
+    return _proof(*fact)
+
+
+def _proof(
+    seq: int, epoch: int, source: str, key: str | None, digest: bytes, content_type: str, received_us: int,
+    committed_us: int, correlation: bytes, traceparent: str | None, headers: str | None,
+) -> bytes:  # fmt: skip
+    who = f"{source}\0{content_type}\0{traceparent}\0{key!r}"
+    if headers is not None:  # a fact without them proves as it did before there were any
+        who += f"\0{headers}"
+    when = (digest, correlation, seq, epoch, received_us, committed_us, who.encode())
+    return blake2b(b"%b%b%d\0%d\0%d\0%d\0%b" % when, digest_size=8).digest()
 
 
 class Call(Struct, frozen=True):
@@ -151,6 +158,8 @@ class _Intake:
         self._senders: list[tuple[int, int]] = []
         self._fresh: dict[tuple[int, str], Accepted] = {}
         self._duplicates = 0
+        # Drawn at once: each draw gives the interpreter lock away, as each statement does.
+        self._random = os.urandom(CORRELATION_BYTES * sum(len(call.batch) for call in calls))
 
     def take(self, call: Call) -> list[Accepted] | Refused:
         source = self._names.id(self._connection, "source", call.source)
@@ -179,19 +188,29 @@ class _Intake:
         accepted = Accepted(self._seq, call.epoch, item.digest, self._now, False)
         if key is not None:
             self._fresh[source, key] = accepted
-        said = Fact(
-            self._seq, call.epoch, call.source, key, item.digest, message.content_type, call.received_us, self._now,
-            os.urandom(16), message.traceparent, item.headers,
+        kind, traceparent, headers, correlation = (
+            message.content_type, message.traceparent, item.headers, self._correlation()
         )  # fmt: skip
         self._facts.append(
-            (self._seq, call.epoch, source, item.key_hash, key, item.digest, message.content_type, call.received_us)
-            + (self._now, said.correlation, message.traceparent, item.headers, proof(said))
-        )
+            (
+                self._seq, call.epoch, source, item.key_hash, key, item.digest, kind, call.received_us, self._now,
+                correlation, traceparent, headers,
+                _proof(
+                    self._seq, call.epoch, call.source, key, item.digest, kind, call.received_us, self._now,
+                    correlation, traceparent, headers,
+                ),
+            )
+        )  # fmt: skip
         self._bodies.append((self._seq, NOT_ENCRYPTED, message.body))
         if message.caller is not None:
             self._senders.append((self._seq, self._names.id(self._connection, "caller", message.caller)))
         self._keys.add(self._seq, item.key_hash)
         return accepted
+
+    def _correlation(self) -> bytes:
+        """The id of the newest fact for tracing, drawn at random."""
+        end = CORRELATION_BYTES * (self._seq - self._first)
+        return self._random[end - CORRELATION_BYTES : end]
 
     def write(self) -> None:
         rows.insert(self._connection, FACT_COLUMNS, 13, self._facts)
