@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from runtime.errors import ConfigError
-from runtime.ports import HubLink, Scope, Verdict
+from runtime.ports import HubLink, Observatory, Scope, Verdict
 from sync import audit
 from sync.access import Access
+from sync.fleet_names import HEADQUARTERS
 from sync.link import NatsLink
+from sync.observatory import NatsObservatory
 from sync.settings import HubSettings
 
 
@@ -25,6 +28,15 @@ class NatsHub:
     def link(self, settings: Any, scope: Scope) -> HubLink:
         """`settings` is a `HubSettings`."""
         return NatsLink(settings, scope)
+
+    @asynccontextmanager
+    async def observatory(self, settings: Any, *, environment: str, directory: str) -> AsyncIterator[Observatory]:
+        """See `runtime.ports.Hub`."""
+        scope = Scope(region=HEADQUARTERS, environment=environment, directory=directory, secret=_no_secret)
+        async with NatsLink(settings, scope).opened() as channel:
+            observatory = NatsObservatory(channel, environment)
+            await observatory.listen()
+            yield observatory
 
     async def verify(
         self,
@@ -42,7 +54,7 @@ class NatsHub:
 
 
 def _no_secret(name: str) -> bytes:
-    raise ConfigError(f"{name}: `verify` has no secrets; give `credentials` or `nkey` as a file")
+    raise ConfigError(f"{name}: there are no secrets here; give `credentials` or `nkey` as a file")
 
 
 def _silent(_lane: str, _done: int, _total: int) -> None:

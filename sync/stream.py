@@ -61,15 +61,21 @@ async def info(channel: Channel, stream: str) -> StreamInfo | None:
 
 async def named(channel: Channel, region: str) -> dict[str, StreamInfo]:
     """All streams that say they belong to this region, by lane."""
-    found: dict[str, StreamInfo] = {}
+    return {lane: found for (of, lane), found in (await everywhere(channel)).items() if of == region}
+
+
+async def everywhere(channel: Channel, environment: str | None = None) -> dict[tuple[str, str], StreamInfo]:
+    """All streams that say they belong to a region (of this environment), by region and lane."""
+    found: dict[tuple[str, str], StreamInfo] = {}
     offset, total = 0, 1
     while offset < total:
         answer = await channel.ask("STREAM.LIST", {"offset": offset})
         page = answer.get("streams") or []
         for entry in page:
             metadata = entry["config"].get("metadata") or {}
-            if metadata.get("entrepot-region") == region and metadata.get("entrepot-lane"):
-                found[metadata["entrepot-lane"]] = msgspec.convert(entry, StreamInfo)
+            region, lane = metadata.get("entrepot-region"), metadata.get("entrepot-lane")
+            if region and lane and environment in (None, metadata.get("entrepot-environment")):
+                found[region, lane] = msgspec.convert(entry, StreamInfo)
         total = answer.get("total", 0)
         offset += len(page) or total
     return found
@@ -77,15 +83,16 @@ async def named(channel: Channel, region: str) -> dict[str, StreamInfo]:
 
 async def message(channel: Channel, stream: str, seq: int) -> HubRecord | None:
     """One stored message from the leader; None when it is gone."""
-    return await _get(channel, stream, {"seq": seq})
+    return await get(channel, stream, {"seq": seq})
 
 
 async def message_from(channel: Channel, stream: str, seq: int) -> HubRecord | None:
     """The first stored message at or after `seq`, from the leader."""
-    return await _get(channel, stream, {"seq": seq, "next_by_subj": ">"})
+    return await get(channel, stream, {"seq": seq, "next_by_subj": ">"})
 
 
-async def _get(channel: Channel, stream: str, body: dict[str, Any]) -> HubRecord | None:
+async def get(channel: Channel, stream: str, body: dict[str, Any]) -> HubRecord | None:
+    """The one message that `body` asks for (`seq`, `last_by_subj`), from the leader; None when there is none."""
     try:
         answer = await channel.ask(f"STREAM.MSG.GET.{stream}", body)
     except ApiError as error:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from runtime import record
 from runtime.envelope import Checkpoint, EpochRecord, Signed
-from runtime.ports import HubRecord, LaneVerdict
+from runtime.ports import HubRecord, LaneVerdict, Position, Signature
 from sync.origins import SUSPECTS_MAX, Origins
 from sync.proof import digest, epoch_of, follow
 
@@ -62,8 +62,8 @@ class LaneCheck:
     """One lane's records, in order. `chains_wanted` are positions that checkpoints speak of.
 
     `before`: the chain before `first`, where a checkpoint names it; without it, old records having aged out, the
-    first one that is left is believed. `records`: how many will come, roughly. Afterwards, if `origins.suspects`,
-    every record once more through `look_again`.
+    first one that is left is believed. `records`: how many will come, roughly. `epoch`: that of the record before, if
+    somebody has verified it. Afterwards, if `origins.suspects`, every record once more through `look_again`.
     """
 
     def __init__(
@@ -76,17 +76,19 @@ class LaneCheck:
         chains_wanted: frozenset[int],
         before: bytes = b"",
         records: int = 0,
+        epoch: int = 0,
+        origins: Origins | None = None,
     ) -> None:
         self._region, self._lane, self._key = region, lane, key
         self._first = first
         self._next = first
         self._chain = record.GENESIS if first == 1 else before
-        self._epoch = 0
+        self._epoch = epoch
         self._wanted = chains_wanted
         self.chains: dict[int, str] = {}
         """Recomputed chain (hex) at each wanted position."""
         self.problems = Problems()
-        self.origins = Origins(records)
+        self.origins = origins or Origins(records)
         self._records = self._withheld = 0
         self._epochs: list[int] = []
         self._subjects = record.event_subject(region, lane, "")
@@ -106,6 +108,11 @@ class LaneCheck:
         self._check_chain(stored)
         if not self.origins.meet(stored.headers.get(record.ORIGIN_HEADER, "")):
             self.problems.say(f"record {stored.seq} does not say what it came from (its origin)")
+
+    @property
+    def position(self) -> Position:
+        """Where the last record stands."""
+        return Position(epoch=self._epoch, seq=self._next - 1, chain=self._chain.hex())
 
     def look_again(self, stored: HubRecord) -> None:
         """A record on the second reading: its origin may be that of an earlier one."""
@@ -189,11 +196,13 @@ class LaneCheck:
 class CheckpointCheck:
     """The stream of signed checkpoints, in order; afterwards compared with the lanes."""
 
-    def __init__(self, region: str, key: bytes, *, complete: bool) -> None:
+    def __init__(self, region: str, key: bytes, *, complete: bool, after: Signature | None = None) -> None:
+        """`after`: the last one that somebody has checked; those before it are not seen again."""
         self._region, self._key = region, key
         self._complete = complete
         """The stream still has its first message, so the first number must be 1."""
-        self._previous: tuple[int, str, int] | None = None
+        self.newest = after
+        self.books: dict[str, int] = {}
         self.count = 0
         self.problems = Problems()
         self.claims: dict[str, dict[int, tuple[int, str]]] = {}
@@ -218,19 +227,21 @@ class CheckpointCheck:
                 self.problems.say(f"checkpoint {said.number}: lane {lane} acknowledged more than it sealed")
             if claim.acked:
                 self.claims.setdefault(lane, {})[claim.acked] = (said.number, claim.chain)
-        self._previous = (said.number, sha256(statement.encode()).hexdigest(), said.epoch)
+        self.books = said.books
+        digested = sha256(statement.encode()).hexdigest()
+        self.newest = Signature(seq=stored.seq, number=said.number, digest=digested, epoch=said.epoch)
 
     def _check_order(self, said: Checkpoint) -> None:
-        if self._previous is None:
+        before = self.newest
+        if before is None:
             if self._complete and said.number != 1:
                 self.problems.say(f"checkpoints 1 to {said.number - 1} are missing")
             return
-        number, digest, epoch = self._previous
-        if said.number != number + 1:
-            self.problems.say(f"checkpoint {said.number} follows {number}")
-        elif said.previous != digest:
-            self.problems.say(f"checkpoint {said.number} does not continue checkpoint {number}")
-        if said.epoch < epoch:
+        if said.number != before.number + 1:
+            self.problems.say(f"checkpoint {said.number} follows {before.number}")
+        elif said.previous != before.digest:
+            self.problems.say(f"checkpoint {said.number} does not continue checkpoint {before.number}")
+        if said.epoch < before.epoch:
             self.problems.say(f"checkpoint {said.number} falls back to epoch {said.epoch}")
 
     def _check_books(self, said: Checkpoint) -> None:

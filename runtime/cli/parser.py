@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "packs": "the mapping packs: which platforms, which messages, what to tell the platform",
     "doctor": "look at everything that the agent stands on",
     "certify": "try this host's own disk and hub, and sign what was seen",
+    "hq": "headquarters: verify every region for ever, read along, export",
     "journal": "verify, measure, export, back up, restore or repair the journal",
 }
 _CHOICE = re.compile(r"argument (?P<what>\S+): invalid choice: '(?P<value>.*?)' \(choose from (?P<choices>.*)\)$")

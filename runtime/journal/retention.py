@@ -11,7 +11,7 @@ from bisect import bisect_left
 import msgspec
 from msgspec import Struct
 
-from runtime.journal import keys, lanes, meta, outbox
+from runtime.journal import keys, lanes, meta, outbox, watermark
 from runtime.journal.lanes import LaneRow
 
 SLICE_ROWS_MAX = 500
@@ -70,7 +70,8 @@ def prune(connection: sqlite3.Connection, limits: Limits, *, pressed: bool) -> i
     old_facts, acked = _mark_before(connection, age - limits.refill_seconds)
     deleted = 0
     for lane in lanes.everyone(connection):
-        deleted += _prune_lane(connection, lane, lane.acked if pressed else acked.get(str(lane.id), 0))
+        aged = min(acked.get(str(lane.id), 0), watermark.through(connection, lane))
+        deleted += _prune_lane(connection, lane, lane.acked if pressed else aged)
     if pressed:
         old_facts = connection.execute("SELECT translated FROM books").fetchone()[0]
     deleted += _prune_bodies(connection, max(old_facts, meta.number(connection, "pruned_intake")))

@@ -1,0 +1,236 @@
+"""Headquarters' view of every region: what has come since a standing and whether it holds, and the records themselves.
+
+Implements `runtime.ports.Observatory`. One look never advances beyond the first record that does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+import anyio
+
+from runtime import record
+from runtime.errors import Permanent
+from runtime.ports import HubRecord, Position, Standing, Survey
+from sync import fleet_names, stream, wire
+from sync.channel import ApiError, Channel, HubAway
+from sync.origins import Origins
+from sync.stream import StreamInfo
+from sync.verify import CheckpointCheck, LaneCheck
+
+RECORDS_EXPECTED = 1_000_000
+"""Sizes the filter that finds an origin twice: 2 MiB for each lane that is followed."""
+ANSWER_SECONDS_MAX = 5.0
+
+
+class NatsObservatory:
+    """Lives as long as its channel."""
+
+    def __init__(self, channel: Channel, environment: str) -> None:
+        self._channel = channel
+        self._environment = environment
+        self._origins: dict[tuple[str, str], Origins] = {}
+        self._stirred = anyio.Event()
+
+    async def listen(self) -> None:
+        """Hear that something was sent: a hint, the streams say what."""
+
+        def on_message(_subject: bytes, _headers: bytes, _data: bytes) -> None:
+            self._stirred.set()
+
+        await self._channel.listen("ev.>", on_message)
+
+    async def stirred(self) -> None:
+        """See `runtime.ports.Observatory`. Raises `HubAway` when the connection is lost."""
+        if self._channel.lost.is_set():
+            raise HubAway(f"the connection to {self._channel.server} was lost")
+        await self._stirred.wait()
+        self._stirred = anyio.Event()
+
+    async def regions(self) -> dict[str, dict[str, int]]:
+        """See `runtime.ports.Observatory`."""
+        found: dict[str, dict[str, int]] = {}
+        for (region, lane), entry in (await self._everywhere()).items():
+            if lane != record.CHECKPOINTS_LANE:
+                found.setdefault(region, {})[lane] = entry.state.last_seq
+        return found
+
+    async def _everywhere(self) -> dict[tuple[str, str], StreamInfo]:
+        return await stream.everywhere(self._channel, self._environment)
+
+    # ------------------------------------------------------------ verifying
+
+    async def survey(self, region: str, public_key: bytes, standing: Standing) -> Survey:
+        """See `runtime.ports.Observatory`."""
+        checkpoints = await self._checkpoints(region, public_key, standing)
+        lanes, problems, records, behind = dict(standing.lanes), list[str](), 0, 0
+        found = {lane: e for (of, lane), e in (await self._everywhere()).items() if of == region}
+        found.pop(record.CHECKPOINTS_LANE, None)
+        for lane in sorted({*found, *standing.lanes}):
+            known, entry = standing.lanes.get(lane), found.get(lane)
+            last = 0 if entry is None else entry.state.last_seq
+            if known is not None and last < known.seq:
+                problems.append(_lost(lane, last, known.seq, missing=entry is None))
+                continue
+            if entry is None:
+                continue
+            check = await self._lane(region, lane, public_key, known, entry, checkpoints)
+            problems += [f"lane {lane}: {problem}" for problem in check.problems.told()]
+            if check.reached is not None:
+                records += check.reached.seq - (known.seq if known else check.first - 1)
+                lanes[lane] = check.reached
+            behind += last - (lanes[lane].seq if lane in lanes else 0)
+        problems = checkpoints.problems.told() + problems
+        # A checkpoint that does not hold is looked at again, until somebody has decided.
+        newest = standing.checkpoint if checkpoints.problems else checkpoints.newest
+        return Survey(
+            region=region,
+            standing=Standing(lanes=lanes, checkpoint=newest),
+            records=records,
+            behind=behind,
+            books=checkpoints.books,
+            problems=problems,
+        )
+
+    async def _checkpoints(self, region: str, key: bytes, standing: Standing) -> CheckpointCheck:
+        """The signed statements since the last look, in order; read before the lanes, which must have what they say."""
+        name = record.stream_name(region, record.CHECKPOINTS_LANE)
+        entry = await stream.info(self._channel, name)
+        after = standing.checkpoint
+        first = 1 if entry is None else max(1, entry.state.first_seq)
+        complete = entry is not None and entry.state.first_seq <= entry.born_at
+        check = CheckpointCheck(region, key, complete=complete and after is None, after=after)
+        last = 0 if entry is None else entry.state.last_seq
+        if after is not None and last < after.seq:
+            check.problems.say(f"the hub lacks checkpoint messages {last + 1} to {after.seq}, which were verified before")
+            return check
+        start = first if after is None else max(first, after.seq + 1)
+        if start <= last:
+            async for stored in stream.read(self._channel, name, start, last):
+                check.add(stored)
+        return check
+
+    async def _lane(
+        self, region: str, lane: str, key: bytes, known: Position | None, entry: StreamInfo, said: CheckpointCheck
+    ) -> _Look:
+        """Everything since `known` up to now; stops at the first record that does not hold."""
+        name = entry.config["name"]
+        now = await stream.info(self._channel, name)
+        last = entry.state.last_seq if now is None else now.state.last_seq
+        first = max(1, entry.state.first_seq) if known is None else known.seq + 1
+        claims = said.claims.get(lane, {})
+        _, before = claims.get(first - 1, (0, ""))
+        check = LaneCheck(
+            region,
+            lane,
+            key,
+            first=first,
+            chains_wanted=frozenset(claims),
+            before=bytes.fromhex(known.chain if known is not None else before),
+            epoch=0 if known is None else known.epoch,
+            origins=self._origins.setdefault((region, lane), Origins(RECORDS_EXPECTED)),
+        )
+        look = _Look(check, first, known)
+        if first <= last:
+            async for stored in stream.read(self._channel, name, first, last):
+                if not look.add(stored):
+                    return look
+        look.compare(said, lane, last)
+        return look
+
+    async def still_there(self, region: str, lanes: Mapping[str, Position]) -> dict[str, Position]:
+        """See `runtime.ports.Observatory`."""
+        kept: dict[str, Position] = {}
+        for lane, position in lanes.items():
+            try:
+                stored = await stream.message(self._channel, record.stream_name(region, lane), position.seq)
+            except ApiError:
+                continue
+            if stored is not None and stored.headers.get(record.CHAIN_HEADER) == position.chain:
+                kept[lane] = position
+        return kept
+
+    # ------------------------------------------------------------ reading
+
+    def read(self, region: str, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:
+        """See `runtime.ports.Observatory`."""
+        return stream.read(self._channel, record.stream_name(region, lane), first, last)
+
+    async def first_since(self, region: str, lane: str, instant: str) -> int:
+        """See `runtime.ports.Observatory`. By halving: the hub's clock stands in the records in order."""
+        name = record.stream_name(region, lane)
+        entry = await stream.info(self._channel, name)
+        if entry is None:
+            raise Permanent(f"the hub has no stream {name}")
+        low, high = max(1, entry.state.first_seq), entry.state.last_seq + 1
+        while low < high:
+            middle = (low + high) // 2
+            stored = await stream.message_from(self._channel, name, middle)
+            if stored is None or stored.time[:19] >= instant[:19]:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    # ------------------------------------------------------------ the watermark
+
+    async def announced(self, region: str) -> bytes | None:
+        """See `runtime.ports.Observatory`."""
+        body = {"last_by_subj": fleet_names.watermark(region)}
+        stored = await stream.get(self._channel, fleet_names.CONFIG_STREAM, body)
+        return None if stored is None else stored.data
+
+    async def announce(self, region: str, document: bytes) -> None:
+        """See `runtime.ports.Observatory`. Raises `HubAway`, `ApiError`."""
+        answered = anyio.Event()
+        answers: list[wire.Reply] = []
+
+        def on_answer(_subject: bytes, headers: bytes, data: bytes) -> None:
+            answers.append(wire.parse_reply(headers, data))
+            answered.set()
+
+        reply = self._channel.inbox()
+        stop = await self._channel.listen(reply, on_answer)
+        try:
+            await self._channel.write(wire.message_frame(fleet_names.watermark(region), reply, {}, document))
+            with anyio.fail_after(ANSWER_SECONDS_MAX):
+                await answered.wait()
+        except TimeoutError as error:
+            raise HubAway("no answer to a watermark") from error
+        finally:
+            stop()
+        fault = answers[0].error
+        if fault is not None:
+            raise ApiError(fault.code, fault.err_code, fault.description)
+
+
+class _Look:
+    """One look at a lane: how far everything held."""
+
+    def __init__(self, check: LaneCheck, first: int, known: Position | None) -> None:
+        self._check = check
+        self.first = first
+        self.reached = known
+        self.problems = check.problems
+
+    def add(self, stored: HubRecord) -> bool:
+        """False when this record, or what is missing before it, does not hold."""
+        self._check.add(stored)
+        if self.problems:
+            return False
+        self.reached = self._check.position
+        return True
+
+    def compare(self, said: CheckpointCheck, lane: str, last: int) -> None:
+        """What the region has signed about this lane."""
+        chains = dict(self._check.chains)
+        if self.reached is not None and self.reached.seq == self.first - 1:
+            chains[self.reached.seq] = self.reached.chain
+        for problem in said.compare(lane, first=self.first, last=last, chains=chains):
+            self.problems.say(problem)
+
+
+def _lost(lane: str, last: int, known: int, *, missing: bool) -> str:
+    if missing:
+        return f"lane {lane}: the hub has no stream any more, {known} records of it were verified"
+    return f"lane {lane}: the hub lost records {last + 1} to {known}, which were verified; the region refills them"
