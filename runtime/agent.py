@@ -94,6 +94,7 @@ class Agent:
         self.watchpost.sources({name: source.keyed for name, source in configuration.sources.items()})
         kernel.doorkeeper.log = self.log.door()
         await kernel.doorkeeper.load()
+        await kernel.pauses.load()
         workshop = Workshop(kernel, self.counters, self.log, lambda: not self.watchpost.clock_bad)
         revision = workshop.first(configuration)
         exposition = Exposition(self.counters, self._build())

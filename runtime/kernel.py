@@ -31,6 +31,7 @@ from runtime.journal.store import Connection
 from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
 from runtime.pipeline.lane import LaneAlert, LaneStep, PolicyInForce
+from runtime.pipeline.pause import Pauses
 from runtime.pipeline.replay import Replay
 from runtime.pipeline.retention import Room, give_ballast_back
 from runtime.pipeline.seal import Sealer
@@ -50,6 +51,7 @@ class Kernel:
         self.journal = journal
         self.identity = identity
         self.acceptance = Acceptance(journal)
+        self.pauses = Pauses(journal)
         self.doorkeeper = Doorkeeper(journal, model.access)
         self.policy = self._in_force(configuration.clearance)
         self.translation = Translation(

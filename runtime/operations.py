@@ -33,7 +33,7 @@ ROWS_MAX = 1_000
 _GRANTING = frozenset({"access.grant", "access.rotate", "access.revoke"})
 """They write their own entry into the access log."""
 _ADMINISTERING = frozenset(
-    {"reload", "letters.retry", "letters.release", "letters.discard", "replay", "journal.backup"}
+    {"reload", "source.pause", "source.resume", "letters.retry", "letters.release", "letters.discard", "replay", "journal.backup"}
 )
 _REVEALING = frozenset({"unmask", "apply", "confirm"})
 """Parameters that make a verb show personal data or change something."""
@@ -67,6 +67,9 @@ class Operations:
             "letters.discard": self.letters_discard,
             "replay": self.replay,
             "topology": self.topology,
+            "source.list": self.source_list,
+            "source.pause": self.source_pause,
+            "source.resume": self.source_resume,
             "adopt": self.adopt,
             "hub.examine": self.examine_hub,
             "access.grant": self.access_grant,
@@ -91,6 +94,8 @@ class Operations:
             parameters = parameters | {"by": by}
         elif _is_told(verb, parameters):
             await self._grants.note(verb, by)
+        if verb == "source.pause":
+            parameters = {"by": f"uid {by}"} | parameters
         try:
             return msgspec.to_builtins(await method(**parameters))
         except TypeError as error:
@@ -165,15 +170,38 @@ class Operations:
         await self._kernel.refresh()
         return {"id": id, "state": "discarded", "successors": passed}
 
-    async def replay(
-        self, *, source: str, first: int | str, last: int | str | None = None, dry_run: bool = False
-    ) -> list[Answer]:
-        """Translate a range of a source again; positions are intake sequences or RFC 3339 instants."""
+    async def source_list(self) -> list[dict[str, Any]]:
+        """Every configured source, and why it waits if it does."""
+        await self._kernel.pauses.load()
+        paused, sources = self._kernel.pauses.all, self._kernel.configuration.sources
+        return [
+            {"source": name, "adapter": source.shared.adapter, "lane": source.lane, "paused": paused.get(name)}
+            for name, source in sources.items()
+        ]
+
+    async def source_pause(self, *, source: str, reason: str, by: str) -> dict[str, Any]:
+        """Let a source wait: senders are told to try again."""
+        self._known_source(source)
+        pause = await self._kernel.pauses.pause(source, reason=reason, by=by)
+        return {"source": source, "paused": pause}
+
+    async def source_resume(self, *, source: str) -> dict[str, Any]:
+        """Let a source go on."""
+        self._known_source(source)
+        return {"source": source, "waited": await self._kernel.pauses.resume(source)}
+
+    def _known_source(self, source: str) -> None:
         known = self._kernel.configuration.sources
         if source not in known:
             raise Permanent(
                 f"there is no source {source!r}{nearest(source, known)}", hint="`entrepot check` names them"
             )
+
+    async def replay(
+        self, *, source: str, first: int | str, last: int | str | None = None, dry_run: bool = False
+    ) -> list[Answer]:
+        """Translate a range of a source again; positions are intake sequences or RFC 3339 instants."""
+        self._known_source(source)
         journal = self._kernel.journal
         low = await journal.read(lambda connection: intake.position(connection, first))
         high = await journal.read(lambda connection: intake.position(connection, last, end=True))

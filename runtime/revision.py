@@ -138,6 +138,7 @@ class Workshop:
             source,
             room=lambda: not kernel.room.full,
             full=kernel.room.disk_is_full,
+            turn_away=kernel.pauses.refuse,
             count=self._counters.accepted,
         )
 

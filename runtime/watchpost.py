@@ -131,6 +131,7 @@ class Watchpost(LaneAlert):
         self._look_at_steps()
         self._look_at_room(kernel)
         self._look_at_letters(state)
+        self._look_at_pauses(kernel)
         self._look_at_evidence(kernel, state)
         if state.books.balanced:
             self.alerts.clear_alert("books_unbalanced")
@@ -180,6 +181,14 @@ class Watchpost(LaneAlert):
     def set_aside(self) -> None:
         """A fact ended the process again and again and became a letter."""
         self.alerts.raise_alert("fact_quarantined", "", "A message that ended the agent three times was set aside.")
+
+    def _look_at_pauses(self, kernel: Kernel) -> None:
+        paused = kernel.pauses.all
+        for source, pause in paused.items():
+            self.alerts.raise_alert("source_paused", source, f"{source} waits since {pause.since}: {pause.reason}")
+        for alert in self.alerts.active():
+            if alert.name == "source_paused" and alert.subject not in paused:
+                self.alerts.clear_alert(alert.name, alert.subject)
 
     def _look_at_evidence(self, kernel: Kernel, state: JournalState) -> None:
         if kernel.identity_is_there():

@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "check": "check the configuration and everything that it names",
     "reload": "let the running agent work by the changed configuration, without a restart",
     "status": "the books, the lanes, and what somebody should do",
+    "source": "let a source wait, or go on: list, pause, resume",
     "letters": "rejected messages: list, show, retry, release, discard",
     "access": "callers: grant, rotate, revoke, list, and audit every decision about access",
     "onboard": "one page for a partner: where to send, how to sign, requests that work",

@@ -133,6 +133,13 @@ ALERTS: dict[str, AlertKind] = {
         what_the_agent_did="It accepts every message. It never guesses that two equal messages are one.",
         what_to_do='Have the sender set `Idempotency-Key`, name the key in the mapping, or set `dedupe = "body"`.',
     ),
+    "source_paused": AlertKind(
+        severity="warning",
+        title="A source is paused",
+        what_it_means="Somebody asked this source to wait. Its messages are not accepted meanwhile.",
+        what_the_agent_did="It answers its senders with 503, so that they try again, and leaves drop folders alone.",
+        what_to_do="When the reason is gone: `entrepot source resume NAME`.",
+    ),
     "reload_refused": AlertKind(
         severity="warning",
         title="A new configuration was refused",

@@ -116,18 +116,24 @@ class SourceIntake:
         *,
         room: Callable[[], bool] = lambda: True,
         full: Callable[[], None] = lambda: None,
+        turn_away: Callable[[str], None] = lambda source: None,
         count: Callable[[str, int, int], None] = lambda source, facts, body_bytes: None,
     ) -> None:
-        """`room()`: whether the budget allows more; `full()` is called when the disk says that it does not."""
+        """`room()`: whether the budget allows more; `full()` is called when the disk says that it does not.
+
+        `turn_away(source)` raises `Retryable` while the source shall wait.
+        """
         self._acceptance = acceptance
         self._journal = journal
         self._source = source
         self._room = room
         self._full = full
+        self._turn_away = turn_away
         self._count = count
 
     async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
         """See `runtime.ports.Intake`."""
+        self._turn_away(self._source)
         if not self._room():
             raise StorageFull(
                 f"source {self._source}: the journal's disk budget is used up",

@@ -1,0 +1,84 @@
+"""Sources that a person has asked to wait: senders hear 503 and try again, drop folders fill up, nothing is lost by it.
+
+Kept in the journal, so a restart changes nothing about it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from runtime import clock
+from runtime.errors import Permanent, Retryable
+from runtime.journal import meta
+from runtime.journal.journal import Journal
+from runtime.journal.store import Connection
+
+AGAIN_SECONDS = 30.0
+"""What senders are asked to wait: long against a request, short against a pause."""
+_NAME = "paused"
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    """Why a source waits, and since when."""
+
+    since: str
+    reason: str
+    by: str
+
+
+class Pauses:
+    """Of one journal; `of` answers from memory."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._paused: dict[str, Pause] = {}
+
+    async def load(self) -> None:
+        """Read what the journal says."""
+        self._paused = await self._journal.read(_read)
+
+    @property
+    def all(self) -> dict[str, Pause]:
+        """Every source that waits."""
+        return dict(self._paused)
+
+    def refuse(self, source: str) -> None:
+        """Raises `Retryable` while the source waits."""
+        pause = self._paused.get(source)
+        if pause is not None:
+            raise Retryable(
+                f"source {source} is paused since {pause.since}: {pause.reason}",
+                hint=f"`entrepot source resume {source}` lets it go on",
+                after_seconds=AGAIN_SECONDS,
+            )
+
+    async def pause(self, source: str, *, reason: str, by: str) -> Pause:
+        """Let a source wait; one that waits already keeps its first reason."""
+        if not reason.strip():
+            raise Permanent("a pause needs a reason", hint="whoever finds the source silent tonight wants to know")
+        pause = Pause(since=clock.rfc3339(clock.now_us()), reason=reason.strip(), by=by)
+        return (await self._change(source, pause))[source]
+
+    async def resume(self, source: str) -> bool:
+        """Let it go on; False when it did not wait."""
+        waited = source in self._paused
+        await self._change(source, None)
+        return waited
+
+    async def _change(self, source: str, pause: Pause | None) -> dict[str, Pause]:
+        def change(connection: Connection) -> dict[str, Pause]:
+            paused = _read(connection)
+            if pause is None:
+                paused.pop(source, None)
+            else:
+                paused.setdefault(source, pause)
+            meta.put(connection, **{_NAME: msgspec.json.encode(paused).decode()})
+            return paused
+
+        self._paused = await self._journal.write(change)
+        return self._paused
+
+
+def _read(connection: Connection) -> dict[str, Pause]:
+    return msgspec.json.decode(str(meta.get(connection, _NAME, "{}")), type=dict[str, Pause])
