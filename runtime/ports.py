@@ -410,7 +410,7 @@ class Signature(Struct, frozen=True, kw_only=True):
     epoch: int
 
 
-class Standing(Struct, frozen=True, kw_only=True):
+class Proven(Struct, frozen=True, kw_only=True):
     """How far one region has been verified."""
 
     lanes: dict[str, Position] = {}
@@ -421,7 +421,7 @@ class Survey(Struct, frozen=True, kw_only=True):
     """What one look at a region found."""
 
     region: str
-    standing: Standing
+    proven: Proven
     """As far as everything held: never behind the one before."""
     records: int
     """Verified in this look."""
@@ -439,7 +439,7 @@ class Observatory(Protocol):
         """Region → lane → last sequence, of this environment. Raises `Retryable` when the hub is away."""
         ...
 
-    async def survey(self, region: str, public_key: bytes, standing: Standing) -> Survey:
+    async def survey(self, region: str, public_key: bytes, proven: Proven) -> Survey:
         """Read and check what has come since. Raises `Retryable`."""
         ...
 

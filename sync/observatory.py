@@ -1,4 +1,4 @@
-"""Headquarters' view of every region: what has come since a standing and whether it holds, and the records themselves.
+"""Headquarters' view of every region: what has come since the last look and whether it holds, and the records themselves.
 
 Implements `runtime.ports.Observatory`. One look never advances beyond the first record that does not hold.
 """
@@ -11,7 +11,7 @@ import anyio
 
 from runtime import record
 from runtime.errors import Permanent
-from runtime.ports import HubRecord, Position, Standing, Survey
+from runtime.ports import HubRecord, Position, Proven, Survey
 from sync import fleet_names, stream, wire
 from sync.channel import ApiError, Channel, HubAway
 from sync.origins import Origins
@@ -60,14 +60,14 @@ class NatsObservatory:
 
     # ------------------------------------------------------------ verifying
 
-    async def survey(self, region: str, public_key: bytes, standing: Standing) -> Survey:
+    async def survey(self, region: str, public_key: bytes, proven: Proven) -> Survey:
         """See `runtime.ports.Observatory`."""
-        checkpoints = await self._checkpoints(region, public_key, standing)
-        lanes, problems, records, behind = dict(standing.lanes), list[str](), 0, 0
+        checkpoints = await self._checkpoints(region, public_key, proven)
+        lanes, problems, records, behind = dict(proven.lanes), list[str](), 0, 0
         found = {lane: e for (of, lane), e in (await self._everywhere()).items() if of == region}
         found.pop(record.CHECKPOINTS_LANE, None)
-        for lane in sorted({*found, *standing.lanes}):
-            known, entry = standing.lanes.get(lane), found.get(lane)
+        for lane in sorted({*found, *proven.lanes}):
+            known, entry = proven.lanes.get(lane), found.get(lane)
             last = 0 if entry is None else entry.state.last_seq
             if known is not None and last < known.seq:
                 problems.append(_lost(lane, last, known.seq, missing=entry is None))
@@ -82,21 +82,21 @@ class NatsObservatory:
             behind += last - (lanes[lane].seq if lane in lanes else 0)
         problems = checkpoints.problems.told() + problems
         # A checkpoint that does not hold is looked at again, until somebody has decided.
-        newest = standing.checkpoint if checkpoints.problems else checkpoints.newest
+        newest = proven.checkpoint if checkpoints.problems else checkpoints.newest
         return Survey(
             region=region,
-            standing=Standing(lanes=lanes, checkpoint=newest),
+            proven=Proven(lanes=lanes, checkpoint=newest),
             records=records,
             behind=behind,
             books=checkpoints.books,
             problems=problems,
         )
 
-    async def _checkpoints(self, region: str, key: bytes, standing: Standing) -> CheckpointCheck:
+    async def _checkpoints(self, region: str, key: bytes, proven: Proven) -> CheckpointCheck:
         """The signed statements since the last look, in order; read before the lanes, which must have what they say."""
         name = record.stream_name(region, record.CHECKPOINTS_LANE)
         entry = await stream.info(self._channel, name)
-        after = standing.checkpoint
+        after = proven.checkpoint
         first = 1 if entry is None else max(1, entry.state.first_seq)
         complete = entry is not None and entry.state.first_seq <= entry.born_at
         check = CheckpointCheck(region, key, complete=complete and after is None, after=after)

@@ -14,8 +14,8 @@ from runtime.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     from runtime.fleet.signing import Signer
-    from runtime.headquarters.inspection import Finding
-    from runtime.headquarters.lines import Filter
+    from runtime.oversight.inspection import Finding
+    from runtime.oversight.lines import Filter
 
 POLL_SECONDS = 5.0
 STATE = "hq-state"
@@ -78,8 +78,8 @@ def _opened(options: Namespace) -> Any:
 
 
 async def _verify(options: Namespace) -> int:
-    from runtime.headquarters.inspection import Inspection
-    from runtime.headquarters.notebook import Notebook
+    from runtime.oversight.inspection import Inspection
+    from runtime.oversight.notebook import Notebook
 
     inspection = Inspection(
         _keys(Path(options.keys)),
@@ -170,7 +170,7 @@ def _sentence(finding: Finding) -> None:
 
 
 async def _read(options: Namespace) -> int:
-    from runtime.headquarters.lines import Filter
+    from runtime.oversight.lines import Filter
 
     since = _instant(options.since)
     wanted = Filter(regions=options.regions, lanes=options.lanes, types=options.types, withheld=options.withheld)
@@ -181,7 +181,7 @@ async def _read(options: Namespace) -> int:
 
 
 async def _export(options: Namespace, wanted: Filter, since: str | None) -> int:
-    from runtime.headquarters.reading import Reader
+    from runtime.oversight.reading import Reader
 
     out = sys.stdout.buffer
     if options.out is not None:
@@ -203,7 +203,7 @@ async def _export(options: Namespace, wanted: Filter, since: str | None) -> int:
 async def _tail(options: Namespace, wanted: Filter, since: str | None) -> None:
     import anyio
 
-    from runtime.headquarters.reading import Reader
+    from runtime.oversight.reading import Reader
 
     async with _opened(options) as observatory:
         reader = Reader(observatory, wanted)

@@ -13,8 +13,8 @@ from msgspec import Struct
 from runtime import clock
 from runtime.fleet.documents import WATERMARK, Watermark
 from runtime.fleet.signing import Signer, sign
-from runtime.headquarters.notebook import Notebook, Page
-from runtime.headquarters.settle import Settling
+from runtime.oversight.notebook import Notebook, Page
+from runtime.oversight.settle import Settling
 from runtime.ports import Observatory, Position, Survey
 
 Kind = Literal["verified", "incident", "recovered", "announced"]

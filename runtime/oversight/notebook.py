@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from runtime.errors import Permanent, Refused
-from runtime.ports import Position, Standing
+from runtime.ports import Position, Proven
 
 FILE = "verified.json"
 FORMAT = 1
@@ -18,7 +18,7 @@ FORMAT = 1
 class Page(Struct, kw_only=True):
     """One region."""
 
-    standing: Standing = Standing()
+    proven: Proven = Proven()
     announced: dict[str, Position] = {}
     """The newest watermark: it never falls."""
 

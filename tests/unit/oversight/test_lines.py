@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from runtime.headquarters.lines import Filter, line
+from runtime.oversight.lines import Filter, line
 from runtime.ports import HubRecord
 
 

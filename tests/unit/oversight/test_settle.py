@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime.headquarters.settle import Settling
+from runtime.oversight.settle import Settling
 from runtime.ports import Position
 
 

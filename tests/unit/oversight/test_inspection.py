@@ -15,10 +15,10 @@ from runtime.envelope import Signed
 from runtime.errors import Permanent, Refused
 from runtime.fleet.documents import WATERMARK, Watermark
 from runtime.fleet.signing import read
-from runtime.headquarters.inspection import Finding, Inspection
-from runtime.headquarters.notebook import FILE, Notebook
+from runtime.oversight.inspection import Finding, Inspection
+from runtime.oversight.notebook import FILE, Notebook
 from runtime.identity import Identity
-from runtime.ports import Observatory, Position, Standing, Survey
+from runtime.ports import Observatory, Position, Proven, Survey
 from tests.support.statements import KEY, PUBLIC
 
 pytestmark = pytest.mark.anyio
@@ -42,12 +42,12 @@ class StubHub:
     async def regions(self) -> dict[str, dict[str, int]]:
         return {region: {"realtime": self.seq} for region in self.present}
 
-    async def survey(self, region: str, public_key: bytes, standing: Standing) -> Survey:
-        before = standing.lanes["realtime"].seq if standing.lanes else 0
-        reached = standing if self.problems else Standing(lanes=at(self.seq))
+    async def survey(self, region: str, public_key: bytes, proven: Proven) -> Survey:
+        before = proven.lanes["realtime"].seq if proven.lanes else 0
+        reached = proven if self.problems else Proven(lanes=at(self.seq))
         return Survey(
             region=region,
-            standing=reached,
+            proven=reached,
             records=0 if self.problems else self.seq - before,
             behind=0,
             problems=self.problems,
@@ -157,7 +157,7 @@ async def test_without_a_key_to_sign_with_nothing_is_announced(tmp_path: Path, m
 
 def test_a_notebook_of_another_environment_is_refused(tmp_path: Path) -> None:
     notebook = Notebook(tmp_path, "test")
-    notebook.page(REGION).standing = replace(Standing(), lanes=at(3))
+    notebook.page(REGION).proven = replace(Proven(), lanes=at(3))
     notebook.save()
     with pytest.raises(Refused, match="environment test, this is prod"):
         Notebook(tmp_path, "prod")
@@ -173,7 +173,7 @@ def test_a_damaged_notebook_is_a_sentence(tmp_path: Path, text: str) -> None:
 def test_a_notebook_reads_what_it_wrote(tmp_path: Path) -> None:
     notebook = Notebook(tmp_path, "test")
     page: Any = notebook.page(REGION)
-    page.standing, page.announced = Standing(lanes=at(3)), at(2)
+    page.proven, page.announced = Proven(lanes=at(3)), at(2)
     notebook.save()
     again = Notebook(tmp_path, "test").page(REGION)
-    assert (again.standing, again.announced) == (page.standing, page.announced)
+    assert (again.proven, again.announced) == (page.proven, page.announced)

@@ -138,7 +138,7 @@ async def test_a_record_that_was_changed_at_the_hub_is_never_passed(hub: NatsSer
         assert code == 2
         assert any("record 21" in finding["text"] for finding in found)
     notes = json.loads((hq.state / "verified.json").read_text())
-    assert notes["regions"]["eu-de"]["standing"]["lanes"]["realtime"]["seq"] == 20
+    assert notes["regions"]["eu-de"]["proven"]["lanes"]["realtime"]["seq"] == 20
 
 
 async def forge(hub: NatsServer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from runtime.headquarters.lines import Filter, line
+from runtime.oversight.lines import Filter, line
 from runtime.ports import Observatory
 
 
