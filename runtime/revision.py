@@ -5,7 +5,7 @@ Making it may fail and touches nothing that runs; what did not change is taken o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -34,10 +34,12 @@ class RunningSource(Struct, frozen=True):
     door: GatewaySource | None
     """None: it does not answer HTTP."""
     in_hand: anyio.Lock
+    fetch: Callable[[], Awaitable[None]]
+    """The source's own task, which rests while the source is paused."""
 
     @property
     def worker(self) -> Worker:
-        return Worker(self.source.run, lambda: self.in_hand)
+        return Worker(self.fetch, lambda: self.in_hand)
 
 
 class Revision(Struct, frozen=True, kw_only=True):
@@ -128,7 +130,8 @@ class Workshop:
             outcome=kernel.translation.outcome,
             fate=partial(kernel.fate, name),
         )
-        return RunningSource(source, door if configured.adapter.accepts_http else None, in_hand)
+        fetch = partial(kernel.pauses.run, name, source.run, lambda: in_hand)
+        return RunningSource(source, door if configured.adapter.accepts_http else None, in_hand, fetch)
 
     def _intake(self, source: str) -> SourceIntake:
         kernel = self._kernel

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from anyio.to_thread import run_sync
 from msgspec import Struct
 
 from runtime import clock
@@ -69,27 +70,27 @@ class Inspection:
             if key is None:
                 self._judge(region, ["sends, but headquarters does not know its public key"])
                 continue
-            if region not in present and not self._notebook.page(region).standing.lanes:
+            if region not in present and not self._notebook.page(region).proven.lanes:
                 continue  # enrolled, and has not sent anything yet
-            survey = await observatory.survey(region, key, self._notebook.page(region).standing)
+            survey = await observatory.survey(region, key, self._notebook.page(region).proven)
             behind += survey.behind
             self._take(survey)
             await self._announce(observatory, region)
-        self._notebook.save()
+        await run_sync(self._notebook.save)
         return behind
 
     def _take(self, survey: Survey) -> None:
         page = self._notebook.page(survey.region)
-        page.standing = survey.standing
+        page.proven = survey.proven
         settling = self._settling.setdefault(survey.region, Settling(self._settle_seconds))
         if survey.problems:
             settling.forget()
         else:
-            settling.note(clock.monotonic(), survey.standing.lanes)
+            settling.note(clock.monotonic(), survey.proven.lanes)
         if survey.records:
             self._tell(
                 survey.region, "verified", "contiguous, unchanged, as signed",
-                records=survey.records, lanes=survey.standing.lanes,
+                records=survey.records, lanes=survey.proven.lanes,
             )  # fmt: skip
         self._judge(survey.region, survey.problems)
 

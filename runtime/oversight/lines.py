@@ -65,7 +65,7 @@ def _data(event: Mapping[str, Any], data: bytes) -> dict[str, Any]:
         return {}
     if event.get("datacontenttype", JSON_TYPE) == JSON_TYPE:
         try:
-            return {"data": orjson.Fragment(data) if orjson.loads(data) is not None else None}
+            return {"data": orjson.loads(data)}
         except orjson.JSONDecodeError:
             pass
     return {"data_base64": _base64(data)}

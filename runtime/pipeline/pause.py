@@ -5,6 +5,10 @@ Kept in the journal, so a restart changes nothing about it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+import anyio
 import msgspec
 from msgspec import Struct
 
@@ -13,6 +17,7 @@ from runtime.errors import Permanent, Retryable
 from runtime.journal import meta
 from runtime.journal.journal import Journal
 from runtime.journal.store import Connection
+from runtime.signal import Signal
 
 AGAIN_SECONDS = 30.0
 """What senders are asked to wait: long against a request, short against a pause."""
@@ -33,6 +38,7 @@ class Pauses:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._paused: dict[str, Pause] = {}
+        self._changed = Signal()
 
     async def load(self) -> None:
         """Read what the journal says."""
@@ -77,7 +83,49 @@ class Pauses:
             return paused
 
         self._paused = await self._journal.write(change)
+        self._changed.notify()
         return self._paused
+
+    async def run(
+        self,
+        source: str,
+        fetch: Callable[[], Awaitable[None]],
+        at_rest: Callable[[], AbstractAsyncContextManager[object]],
+    ) -> None:
+        """`fetch` until it returns, but never while the source waits: then it is ended at rest, and later begun anew."""
+        while not await self._run_once(source, fetch, at_rest):
+            pass
+
+    async def _run_once(
+        self,
+        source: str,
+        fetch: Callable[[], Awaitable[None]],
+        at_rest: Callable[[], AbstractAsyncContextManager[object]],
+    ) -> bool:
+        """True when `fetch` has returned by itself."""
+        while source in self._paused:
+            await self._changed.wait()
+        returned = False
+        failure: Exception | None = None
+
+        async def work() -> None:
+            nonlocal returned, failure
+            try:
+                await fetch()
+            except Exception as error:  # noqa: BLE001 - raised below, without the group around it
+                failure = error
+            returned = True
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            while source not in self._paused:
+                await self._changed.wait()
+            async with at_rest():
+                tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return returned
 
 
 def _read(connection: Connection) -> dict[str, Pause]:
