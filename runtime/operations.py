@@ -33,7 +33,16 @@ ROWS_MAX = 1_000
 _GRANTING = frozenset({"access.grant", "access.rotate", "access.revoke"})
 """They write their own entry into the access log."""
 _ADMINISTERING = frozenset(
-    {"reload", "source.pause", "source.resume", "letters.retry", "letters.release", "letters.discard", "replay", "journal.backup"}
+    {
+        "reload",
+        "source.pause",
+        "source.resume",
+        "letters.retry",
+        "letters.release",
+        "letters.discard",
+        "replay",
+        "journal.backup",
+    }
 )
 _REVEALING = frozenset({"unmask", "apply", "confirm"})
 """Parameters that make a verb show personal data or change something."""

@@ -102,7 +102,9 @@ class NatsObservatory:
         check = CheckpointCheck(region, key, complete=complete and after is None, after=after)
         last = 0 if entry is None else entry.state.last_seq
         if after is not None and last < after.seq:
-            check.problems.say(f"the hub lacks checkpoint messages {last + 1} to {after.seq}, which were verified before")
+            check.problems.say(
+                f"the hub lacks checkpoint messages {last + 1} to {after.seq}, which were verified before"
+            )
             return check
         start = first if after is None else max(first, after.seq + 1)
         if start <= last:

@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--expires|--fingerprint|--format|--from|--header|--hub|--in-flight-max|--jti|--keep|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--source|--state|--subject|--to|--type|--url|--verify) ((at++)) ;;
+            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--environment|--expires|--fingerprint|--format|--from|--header|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -19,6 +19,7 @@ _entrepot() {
         " demo:--seconds") return ;;
         " demo:--rate") return ;;
         " demo:--keep") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " source pause:--reason") return ;;
         " letters list:--state") COMPREPLY=($(compgen -W 'open draining discarded' -- "$cur")); return ;;
         " letters list:--limit") return ;;
         " letters list:--after") return ;;
@@ -68,18 +69,47 @@ _entrepot() {
         " certify:--out") return ;;
         " certify:--verify") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " certify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq verify:--hub") return ;;
+        " hq verify:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq verify:--tls-ca") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq verify:--environment") COMPREPLY=($(compgen -W 'test prod' -- "$cur")); return ;;
+        " hq verify:--keys") return ;;
+        " hq verify:--state") return ;;
+        " hq verify:--sign-with") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq verify:--settle-seconds") return ;;
+        " hq tail:--hub") return ;;
+        " hq tail:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq tail:--tls-ca") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq tail:--environment") COMPREPLY=($(compgen -W 'test prod' -- "$cur")); return ;;
+        " hq tail:--region") return ;;
+        " hq tail:--lane") return ;;
+        " hq tail:--type") return ;;
+        " hq tail:--since") return ;;
+        " hq export:--hub") return ;;
+        " hq export:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq export:--tls-ca") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " hq export:--environment") COMPREPLY=($(compgen -W 'test prod' -- "$cur")); return ;;
+        " hq export:--region") return ;;
+        " hq export:--lane") return ;;
+        " hq export:--type") return ;;
+        " hq export:--since") return ;;
+        " hq export:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " journal export:--format") COMPREPLY=($(compgen -W 'csv json' -- "$cur")); return ;;
         " journal export:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload status letters access onboard replay topology adopt verify schema map adapter packs doctor certify journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload status source letters access onboard replay topology adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
         " check") follow='' options='--config --help --json' files= ;;
         " reload") follow='' options='--config --help --json' files= ;;
         " status") follow='' options='--config --help --json' files= ;;
+        " source") follow='list pause resume' options='--config --help --json' files= ;;
+        " source list") follow='' options='--config --help --json' files= ;;
+        " source pause") follow='' options='--config --help --json --reason' files= ;;
+        " source resume") follow='' options='--config --help --json' files= ;;
         " letters") follow='list show retry release discard' options='--config --help --json' files= ;;
         " letters list") follow='' options='--after --config --help --json --limit --state' files= ;;
         " letters show") follow='' options='--config --help --json --unmask' files= ;;
@@ -111,6 +141,10 @@ _entrepot() {
         " packs show") follow='' options='--config --help --json' files= ;;
         " doctor") follow='' options='--bundle --config --help --json' files= ;;
         " certify") follow='' options='--config --help --json --minutes --out --public-key --verify' files= ;;
+        " hq") follow='verify tail export' options='--config --help --json' files= ;;
+        " hq verify") follow='' options='--config --credentials --environment --help --hub --json --keys --once --settle-seconds --sign-with --state --tls-ca' files= ;;
+        " hq tail") follow='' options='--config --credentials --environment --help --hub --json --lane --region --since --tls-ca --type --withheld' files= ;;
+        " hq export") follow='' options='--config --credentials --environment --help --hub --json --lane --out --region --since --tls-ca --type --withheld' files= ;;
         " journal") follow='verify stats export backup repair restore' options='--config --help --json' files= ;;
         " journal verify") follow='' options='--config --help --json' files= ;;
         " journal stats") follow='' options='--config --help --json' files= ;;

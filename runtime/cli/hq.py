@@ -30,7 +30,9 @@ def arguments(parser: ArgumentParser) -> None:
     verify.add_argument("--keys", metavar="FOLDER", required=True, help="public keys of the regions: <region>.pub")
     verify.add_argument("--state", metavar="FOLDER", default=STATE, help=f"what was verified (default: {STATE})")
     verify.add_argument("--sign-with", metavar="FILE", help="release key: announce what regions may forget")
-    verify.add_argument("--settle-seconds", type=float, default=300.0, help="how long it must have stood (default: 300)")
+    verify.add_argument(
+        "--settle-seconds", type=float, default=300.0, help="how long it must have stood (default: 300)"
+    )
     verify.add_argument("--once", action="store_true", help="one look, then leave")
     verify.epilog = "Exit code 0: everything holds. 2: something does not. Without --once it ends with the process."
     for name, sentence in (
@@ -40,14 +42,18 @@ def arguments(parser: ArgumentParser) -> None:
         reading = verbs.add_parser(name, help=sentence)
         _hub_arguments(reading)
         for word, plural in (("region", "regions"), ("lane", "lanes"), ("type", "types")):
-            reading.add_argument(f"--{word}", dest=plural, action="append", default=[], help="a pattern; may be repeated")
+            reading.add_argument(
+                f"--{word}", dest=plural, action="append", default=[], help="a pattern; may be repeated"
+            )
         reading.add_argument("--since", metavar="INSTANT", help="RFC 3339, as 2026-11-23T09:30:00+00:00")
         reading.add_argument("--withheld", action="store_true", help="also the stubs of what stayed in its region")
     verbs.choices["export"].add_argument("--out", metavar="FILE", help="write here instead of standard output")
 
 
 def _hub_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--hub", metavar="URL", action="append", required=True, help="nats://host:port; may be repeated")
+    parser.add_argument(
+        "--hub", metavar="URL", action="append", required=True, help="nats://host:port; may be repeated"
+    )
     parser.add_argument("--credentials", metavar="FILE", help="NATS .creds file")
     parser.add_argument("--tls-ca", metavar="FILE", help="certificate of a private authority")
     parser.add_argument("--environment", choices=("test", "prod"), default="prod", help="default: prod")
@@ -123,7 +129,9 @@ def _keys(folder: Path) -> dict[str, bytes]:
     from runtime.identity import parse_public_key
 
     if not folder.is_dir():
-        raise ConfigError(f"--keys: {folder} is no folder", hint="each region's <data_dir>/identity/signing.pub belongs there")
+        raise ConfigError(
+            f"--keys: {folder} is no folder", hint="each region's <data_dir>/identity/signing.pub belongs there"
+        )
     found: dict[str, bytes] = {}
     for path in sorted(folder.glob(f"*{KEY_SUFFIX}")):
         try:
@@ -131,7 +139,9 @@ def _keys(folder: Path) -> dict[str, bytes]:
         except (OSError, Permanent) as error:
             raise ConfigError(f"--keys: {path}: {error}") from None
     if not found:
-        raise ConfigError(f"--keys: there is no <region>{KEY_SUFFIX} in {folder}", hint="without keys nothing can be proven")
+        raise ConfigError(
+            f"--keys: there is no <region>{KEY_SUFFIX} in {folder}", hint="without keys nothing can be proven"
+        )
     return found
 
 
@@ -162,7 +172,10 @@ def _sentence(finding: Finding) -> None:
     level = {"incident": "critical", "recovered": "ok"}.get(finding.kind, "")
     count = f" {finding.records:,} records" if finding.records else ""
     places = ", ".join(f"{lane} {at.seq:,}" for lane, at in finding.lanes.items())
-    screen.say(f"{finding.at}  {finding.region}  {finding.kind}{count}: {finding.text}{f' ({places})' if places else ''}", level)
+    screen.say(
+        f"{finding.at}  {finding.region}  {finding.kind}{count}: {finding.text}{f' ({places})' if places else ''}",
+        level,
+    )
     sys.stdout.flush()
 
 

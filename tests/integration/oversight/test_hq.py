@@ -145,7 +145,12 @@ async def forge(hub: NatsServer) -> None:
     from sync.wire import message_frame
 
     async with link(hub.url).opened() as channel:
-        headers = {"entrepot-seq": "21", "entrepot-epoch": "1", "entrepot-origin": "1.21.0", "entrepot-chain": "00" * 32}
+        headers = {
+            "entrepot-seq": "21",
+            "entrepot-epoch": "1",
+            "entrepot-origin": "1.21.0",
+            "entrepot-chain": "00" * 32,
+        }
         await channel.write(message_frame("ev.eu-de.realtime.stock.snapshot", "nobody", headers, b"{}"))
         await channel.ask("STREAM.INFO.EU-DE_REALTIME")
 

@@ -15,9 +15,9 @@ from runtime.envelope import Signed
 from runtime.errors import Permanent, Refused
 from runtime.fleet.documents import WATERMARK, Watermark
 from runtime.fleet.signing import read
+from runtime.identity import Identity
 from runtime.oversight.inspection import Finding, Inspection
 from runtime.oversight.notebook import FILE, Notebook
-from runtime.identity import Identity
 from runtime.ports import Observatory, Position, Proven, Survey
 from tests.support.statements import KEY, PUBLIC
 
