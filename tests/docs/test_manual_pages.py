@@ -77,7 +77,7 @@ def complete(folder: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["s"], ["schema", "status"]),
+        (["ad"], ["adapter", "adopt"]),
         (["letters", ""], ["discard", "list", "release", "retry", "show"]),
         (["--json", "letters", "re"], ["release", "retry"]),
         (["--config", "letters", "map", ""], ["coverage", "new", "test"]),
