@@ -14,6 +14,7 @@ from bench.measures import (
     leaf_durable,
     ndjson_intake,
     offline_month,
+    reconnect,
     single_post,
     steady,
 )
@@ -31,5 +32,6 @@ MODULES: list[ModuleType] = [
     hub_restart,
     footprint,
     offline_month,
+    reconnect,
 ]
 ALL: dict[str, Callable[[Bench], list[Row]]] = {module.NAME: module.run for module in MODULES}
