@@ -5,7 +5,8 @@ Problems that can lose or leak are errors; the rest are warnings with a next ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import posixpath
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from runtime.access.settings import check_access
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
+from runtime.config.overlay import Overlay, Reach, merged
 from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.gateway import tls
@@ -27,7 +29,7 @@ from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, Hub, HubLink, Scope, Source, SourceContext, Translator
+from runtime.ports import Adapter, FleetPost, Hub, HubLink, Scope, Source, SourceContext, Translator
 from runtime.record import CHECKPOINTS_LANE
 from runtime.vault import SCHEME, Vault
 
@@ -67,6 +69,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
     warnings: list[str]
     references: dict[str, str] = {}
     """Where a secret is named → `secret://name`."""
+    overlay: Overlay | None = None
+    """What headquarters has said on top of the local file; None: that alone."""
 
     def read_secrets(self) -> dict[str, str]:
         """Where each secret is named → SHA-256 of its bytes. Blocking. Raises `ConfigError` for one that is not there."""
@@ -120,6 +124,10 @@ class Configuration(Struct, frozen=True, kw_only=True):
         """A connection to the hub as this region."""
         return self.hub.link(self.hub_settings, self._scope())
 
+    def post(self) -> FleetPost:
+        """What headquarters and this region say to each other about configuration."""
+        return self.hub.post(self.hub_settings, self._scope())
+
     def _scope(self) -> Scope:
         return Scope(
             region=self.model.region,
@@ -136,19 +144,27 @@ class _Nowhere:
         raise AssertionError("a source that is only tried takes nothing in")
 
 
-def load_configuration(path: Path) -> Configuration:
-    """Read and check everything that entrepot.toml names. Raises `ConfigError` with the first error."""
-    return _Assembly(path).finish()
+def load_configuration(path: Path, overlay: Overlay | None = None) -> Configuration:
+    """Read and check everything that entrepot.toml names. Raises `ConfigError` with the first error.
+
+    `overlay`: a revision of headquarters; its files go before those of the folder, its keys replace those of the file.
+    """
+    return _Assembly(path, overlay).finish()
 
 
 class _Assembly:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, overlay: Overlay | None = None) -> None:
         self.path = path.absolute()
-        self.where = str(path)
+        self.where = str(path) if overlay is None else f"{path} with revision {overlay.version}"
         self.directory = self.path.parent
+        self.overlay = overlay
         self.raw = read_toml(path)
         if not self.raw:
             raise ConfigError(f"{path} is not set up yet", hint="`entrepot init` asks what is needed and writes it")
+        self.reach = None
+        if overlay is not None:
+            local, self.raw = self.raw, merged(self.raw, overlay.settings)
+            self.reach = Reach(self.directory, local, self.raw)
         self.model = convert(self.raw, Model, where=self.where)
         self.files: list[bytes] = [msgspec.json.encode(self.raw, order="sorted")]
         secrets = self.model.secrets.dir
@@ -180,6 +196,7 @@ class _Assembly:
             warnings=self.warnings,
             digest=sha256(b"\0".join(self.files)).hexdigest(),
             references=dict(_references(self.raw, "")),
+            overlay=self.overlay,
         )
 
     def _data_dir(self) -> Path:
@@ -264,7 +281,7 @@ class _Assembly:
                 shared.pack,
                 shared.options,
                 where=f"{self.where}: {at}.pack",
-                read_region=lambda name: self._table(self.directory / name),
+                read_region=lambda name: self._table(self._place(name)),
             )
             self.files.append(pack.sha256.encode())
             return pack
@@ -273,10 +290,29 @@ class _Assembly:
         return self._mapping(str(shared.mapping), f"{at}.mapping")
 
     def _mapping(self, relative: str, at: str) -> Translator:
-        path = self.directory / relative
+        path = self._place(relative)
         raw = self._read(path, at)
         self.files.append(msgspec.json.encode(raw, order="sorted", enc_hook=str))
-        return load_mapping(path.read_text("utf-8"), relative, lambda name: self._table(path.parent / name))
+        text = path.read_text("utf-8")
+        return load_mapping(text, relative, self._beside(relative))
+
+    def _beside(self, mapping: str) -> Callable[[str], str]:
+        """Reads the tables of a mapping."""
+        folder = posixpath.dirname(mapping)
+        return lambda name: self._table(self._place(posixpath.join(folder, name), mapping=mapping))
+
+    def _place(self, relative: str, *, mapping: str | None = None) -> Path:
+        """Where a mapping, policy, or table (of a mapping) lies.
+
+        Raises `ConfigError` when headquarters would have a file read that is none of its business.
+        """
+        found = self.overlay.place(relative) if self.overlay is not None else None
+        if found is not None:
+            return found
+        steered = self.overlay is not None and mapping is not None and self.overlay.place(mapping) is not None
+        if self.reach is not None and not self.reach.covers(relative, None if steered else mapping):
+            raise ConfigError(f"{self.where}: {relative} is not in the revision, and no file that it may name")
+        return self.directory / relative
 
     def _read(self, path: Path, at: str) -> dict[str, Any]:
         """A file that a key names: what is wrong with it is said with that key. Raises `ConfigError`."""
@@ -295,8 +331,9 @@ class _Assembly:
 
     def _policy(self) -> Policy:
         relative = self.model.residency.policy
-        self._read(self.directory / relative, "residency.policy")
-        text = (self.directory / relative).read_text("utf-8")
+        path = self._place(relative)
+        self._read(path, "residency.policy")
+        text = path.read_text("utf-8")
         self.files.append(text.encode())
         return load_policy(text, where=relative)
 
