@@ -140,29 +140,32 @@ class Steward:
             if self._behind:
                 await self._follow()
             try:
-                await self._ask()
-                await self._proceed()
+                if await self._ask():
+                    await self._proceed()
             except Retryable as error:
                 self._log.limited("headquarters cannot be asked", reason=str(error))
             self._tell()
             await self._report()
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
+        """Whether headquarters' newest word is there and is believed: only then anything goes further."""
         document = await self._post.newest()
         self._reached = not self._is_elsewhere()
         if document is None:
-            return
+            return False
         if self._vitals.clock_bad:
             await self._save(lifecycle.postpone(self.state, "waits: the clock of this machine cannot be believed"))
-            return
+            return False
         try:
             timestamp = self._read_timestamp(document)
             state = lifecycle.offer(
                 self.state, timestamp, expires_us=lifecycle.instant_us(timestamp.expires_at), now_us=clock.now_us()
             )
         except Refused as error:
-            state = lifecycle.complain(self.state, str(error))
+            await self._save(lifecycle.complain(self.state, str(error)))
+            return False
         await self._save(state)
+        return True
 
     def _read_timestamp(self, document: bytes) -> Timestamp:
         model = self._running().model
@@ -173,8 +176,6 @@ class Steward:
 
     async def _proceed(self) -> None:
         """One stage after the other; a stage that stays waits for the next look."""
-        if self._vitals.clock_bad:
-            return
         steps = {"offered": self._verify, "verified": self._stage, "staged": self._begin}
         while (step := steps.get(self.state.stage)) is not None:
             before = self.state.stage

@@ -134,7 +134,8 @@ async def test_a_heartbeat_says_how_the_region_is(tmp_path: Path) -> None:
         ({"fleet": {"release_keys": []}}, {}, "`fleet`"),
         ({"admin": {"listen": "0.0.0.0:1"}}, {}, "`admin`"),
         ({}, {"policy.toml": LOOSE}, "only the region may loosen: residency"),
-        ({"gateway": {"listen": "0.0.0.0:8080"}}, {}, "only the region may loosen: gateway.listen"),
+        ({"gateway": {"trusted_proxies": ["10.0.0.9"]}}, {}, "only the region may loosen: gateway.trusted_proxies"),
+        ({"gateway": {"listen": "0.0.0.0:8080"}}, {}, "the gateway does not listen on loopback"),
         ({"access": {"roles": {"all": ["source:wms:write"]}}}, {}, "only the region may loosen: access.roles.all"),
         (
             {"sources": {"open": {"adapter": "webhook", "mapping": "mapping.toml", "auth": {"scheme": "none"}}}},
