@@ -176,6 +176,7 @@ class _Assembly:
         self._check_lanes()
         self._check_access()
         self._check_gateway()
+        self._check_fleet()
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
@@ -225,6 +226,14 @@ class _Assembly:
             self.warnings.append(
                 f"{self.where}: gateway.listen can be reached from elsewhere without TLS; add [gateway.tls],"
                 " or listen on loopback behind a proxy"
+            )
+
+    def _check_fleet(self) -> None:
+        fleet = self.model.fleet
+        if fleet is not None and fleet.soak_seconds >= fleet.hub_seconds_max:
+            raise ConfigError(
+                f"{self.where}: fleet.soak_seconds must be shorter than fleet.hub_seconds_max,"
+                " or no revision could ever be confirmed"
             )
 
     def _check_access(self) -> None:

@@ -199,7 +199,7 @@ ALERTS: dict[str, AlertKind] = {
     ),
     "override_in_force": AlertKind(
         severity="warning",
-        title="This region does not work by what headquarters says (override)",
+        title="The region overrides headquarters for a while",
         what_it_means="Regional IT has put something else into force for a limited time.",
         what_the_agent_did="It works by the override, and goes back by itself when its time is over.",
         what_to_do="Mend the reason with the central team, then `entrepot revision resume`.",

@@ -72,8 +72,8 @@ def timestamp(
 class Headquarters:
     """One key of the release role, one of the region, and a hub."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, **login: str) -> None:
+        self.url, self._login = url, login
         self.release, self.regional = new_key(), new_key()
 
     def table(self, **more: float) -> str:
@@ -84,7 +84,9 @@ class Headquarters:
         return f'\n[fleet]\n{keys}\nlabels = {{ country = "DE" }}\n{rows}\n'
 
     async def __aenter__(self) -> Self:
-        self._connection = await nats.connect(self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        self._connection = await nats.connect(
+            self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, **self._login
+        )
         self._stream = self._connection.jetstream()
         await self.make_streams()
         return self

@@ -33,14 +33,16 @@ def region_of(tmp_path: Path, hub: NatsServer, table: str) -> Region:
     return region
 
 
-async def on_trial(region: Region, version: int) -> dict[str, Any]:
-    async def is_so() -> dict[str, Any] | None:
-        now = await region.status()
-        return now if now and now["revision"]["stage"] == "provisional" else None
+async def on_trial(region: Region, version: int) -> None:
+    """It is in force, not only about to be."""
 
-    now = await until(is_so, f"revision {version} is on trial; {region.log[-1500:]}")
-    assert now["revision"]["in_force"] == version
-    return dict(now)
+    async def is_so() -> bool:
+        now = (await region.status())["revision"]
+        assert now["stage"] not in {"reverted", "rejected"}, now
+        told = [line for line in region.log.splitlines() if "of headquarters is on trial" in line]
+        return now["in_force"] == version and any(f'"version":{version}' in line for line in told)
+
+    await until(is_so, f"revision {version} is on trial; {region.log[-1500:]}")
 
 
 async def reverted(region: Region, told: str) -> dict[str, Any]:
@@ -151,17 +153,36 @@ async def test_promise_9_a_lane_changes_when_it_has_drained_and_back_at_once_wit
             text.replace('mapping = "mapping.toml"', 'mapping = "mapping.toml"\nlane = "realtime"')
         )
         async with region:
+            before = await region.status()
             await region.persist([fact(n) for n in range(ENOUGH)])
-            await hq.publish(1, TIGHTER | {"routes": [{"lane": "bulk", "when": {"source": "wms"}}]})
+            await hq.publish(
+                1,
+                {
+                    "sources": {"wms": {"limits": {"body_bytes_max": 200}}},
+                    "routes": [{"lane": "bulk", "when": {"source": "wms"}}],
+                },
+            )
             await on_trial(region, 1)
             hub.kill()
+            await region.persist([fact(1_500 + n) for n in range(3)])
 
             async def taken_back() -> bool:
-                await region.send(fact(2_000))
+                await region.send(fact(2_000, site="x" * 200))
                 return (await region.status())["revision"]["stage"] == "reverted"
 
             await until(taken_back, f"it is taken back; {region.log[-1500:]}")
             await region.persist([fact(3_000 + n) for n in range(3)])
+            assert (await region.status())["config"] != before["config"], "the lanes did not wait"
             await hub.start()
+
+            async def all_is_back() -> bool:
+                return (await region.status())["config"] == before["config"]
+
+            await until(all_is_back, f"the lanes follow; {region.log[-1500:]}")
+            await region.persist([fact(4_000 + n) for n in range(3)])
             await region.settled(facts=len({r["intake_seq"] for r in region.receipts}))
+            lanes = [await stored(hub.url, f"EU-DE_{name}") for name in ("REALTIME", "BULK")]
+            assert all(lanes), "only one lane was ever used"
+            together = sorted((message for lane in lanes for message in lane), key=lambda message: message.time)
+            assert origins(together) == expected(region.receipts), "an event overtook another on its new lane"
             assert (await hq.staged(region, "reverted", 1)).failed == [1]
