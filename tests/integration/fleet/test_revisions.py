@@ -197,6 +197,20 @@ async def test_old_forged_replayed_and_expired_words_are_refused_and_nothing_goe
         await it.confirmed(2)
 
 
+async def test_a_file_that_was_changed_at_the_hub_is_not_taken(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as it:
+        await it.hq.publish(1, {"gateway": {"burst": 777}})
+        await it.confirmed(1)
+        document = signing.sign(it.hq.release, REVISION, revision(2, {}, {"mapping.toml": KILOGRAMS}))
+        place = names.file(REGION, revision(2, {}, {"mapping.toml": KILOGRAMS}).files["mapping.toml"])
+        await it.hq.put(place, MAPPING.encode())
+        await it.hq.put(names.revision(REGION, 2), document)
+        await it.hq.stamp(2, document)
+        await it.refused("the file mapping.toml at the hub was changed, or forged")
+        await it.hq.put(place, KILOGRAMS)
+        await it.confirmed(2)
+
+
 async def test_a_hub_that_was_rolled_back_makes_nobody_go_back(tmp_path: Path) -> None:
     async with fleet(tmp_path) as it:
         hub, hq = it.hub, it.hq

@@ -171,7 +171,7 @@ async def test_promise_9_a_lane_changes_when_it_has_drained_and_back_at_once_wit
                 return (await region.status())["revision"]["stage"] == "reverted"
 
             await until(taken_back, f"it is taken back; {region.log[-1500:]}")
-            await region.persist([fact(3_000 + n) for n in range(3)])
+            await region.persist([fact(3_000 + n, site="x" * 200) for n in range(3)])
             assert (await region.status())["config"] != before["config"], "the lanes did not wait"
             await hub.start()
 
