@@ -364,36 +364,6 @@ class HubLink(Protocol):
     async def close(self) -> None: ...
 
 
-class FleetPost(Protocol):
-    """What headquarters and an agent leave for each other at the hub. Bytes only: who signed what is judged elsewhere.
-
-    Every call raises `Retryable` while the hub is away, and is bounded in time.
-    """
-
-    @property
-    def server(self) -> str:
-        """Version of the hub's server; empty while it is away."""
-        ...
-
-    async def run(self, hear: Callable[[], None]) -> None:
-        """Stay connected until cancelled. `hear` is called after each connection and at each poke; it must not block."""
-        ...
-
-    async def newest(self) -> bytes | None:
-        """The newest signed timestamp; None when there is none."""
-        ...
-
-    async def revision(self, version: int) -> bytes | None: ...
-
-    async def file(self, sha256: str) -> bytes | None:
-        """The content with this digest, unchecked; None when it is not there."""
-        ...
-
-    async def report(self, kind: Literal["status", "presence"], document: bytes) -> None:
-        """Returns when the hub has stored it."""
-        ...
-
-
 class LaneVerdict(Struct, frozen=True, kw_only=True):
     """What the stand-alone reader found on one lane."""
 
@@ -512,8 +482,6 @@ class Hub(Protocol):
     ) -> AbstractAsyncContextManager[Observatory]:
         """Raises `Retryable` when the hub is away."""
         ...
-
-    def post(self, settings: Any, scope: Scope) -> FleetPost: ...
 
     async def verify(
         self,

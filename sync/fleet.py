@@ -30,7 +30,7 @@ _decode = msgspec.json.Decoder(Reply).decode
 
 
 class NatsPost:
-    """Implements `runtime.ports.FleetPost`. A connection of its own: replacing the uplink's does not disturb it."""
+    """Implements `runtime.fleet.post.FleetPost`. A connection of its own: replacing the uplink's does not disturb it."""
 
     def __init__(self, settings: HubSettings, scope: Scope) -> None:
         self._settings = settings

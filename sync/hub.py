@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from runtime.errors import ConfigError
-from runtime.ports import FleetPost, HubLink, Observatory, Scope, Verdict
+from runtime.ports import HubLink, Observatory, Scope, Verdict
 from sync import audit
 from sync.access import Access
 from sync.fleet import NatsPost
@@ -39,8 +39,8 @@ class NatsHub:
             await observatory.listen()
             yield observatory
 
-    def post(self, settings: Any, scope: Scope) -> FleetPost:
-        """`settings` is a `HubSettings`."""
+    def post(self, settings: Any, scope: Scope) -> NatsPost:
+        """See `runtime.fleet.post`."""
         return NatsPost(settings, scope)
 
     async def verify(

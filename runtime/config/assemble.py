@@ -22,6 +22,7 @@ from runtime.config.model import Model, SourceSettings
 from runtime.config.overlay import Overlay, Reach, merged
 from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
+from runtime.fleet.post import FleetHub, FleetPost
 from runtime.gateway import tls
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
@@ -29,7 +30,7 @@ from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, FleetPost, Hub, HubLink, Scope, Source, SourceContext, Translator
+from runtime.ports import Adapter, HubLink, Scope, Source, SourceContext, Translator
 from runtime.record import CHECKPOINTS_LANE
 from runtime.vault import SCHEME, Vault
 
@@ -64,7 +65,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     router: Router
     policy: Policy
     clearance: Clearance
-    hub: Hub
+    hub: FleetHub
     hub_settings: Any
     warnings: list[str]
     references: dict[str, str] = {}

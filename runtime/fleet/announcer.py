@@ -11,12 +11,12 @@ from runtime import clock
 from runtime.fleet import lifecycle
 from runtime.fleet.documents import PRESENCE, STATUS, Presence, Status
 from runtime.fleet.lifecycle import State
+from runtime.fleet.post import FleetPost
 from runtime.fleet.signing import sign
 from runtime.gateway.server import Gateway
 from runtime.journal.store import SQLITE_VERSION
 from runtime.kernel import Kernel
 from runtime.observe.alert_sender import AlertSender
-from runtime.ports import FleetPost
 from runtime.status import Status as AgentStatus
 
 DAY_US = 86_400 * 1_000_000

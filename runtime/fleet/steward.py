@@ -26,6 +26,7 @@ from runtime.fleet.announcer import Announcer
 from runtime.fleet.documents import REVISION, TIMESTAMP, Revision, Timestamp
 from runtime.fleet.force import load_version
 from runtime.fleet.lifecycle import Failed, Override, Passed, State, Trial
+from runtime.fleet.post import FleetPost
 from runtime.fleet.rehearsal import keeping_lanes, reason_of, rehearse
 from runtime.fleet.settings import FleetSettings, raw_keys
 from runtime.fleet.signing import digest, read
@@ -33,7 +34,6 @@ from runtime.fleet.slots import Slots
 from runtime.fleet.steering import check_steering
 from runtime.fleet.vitals import Vitals
 from runtime.observe.log import Log
-from runtime.ports import FleetPost
 
 WATCH_SECONDS = 1.0
 """Between two looks at a trial."""
