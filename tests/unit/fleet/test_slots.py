@@ -98,6 +98,16 @@ def test_a_byte_that_changed_in_a_slot_is_found(slots: Slots, name: str) -> None
         slots.overlay(state, 1)
 
 
+def test_what_root_writes_belongs_to_the_agent(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command on a stopped agent, run as root, must not leave a file that the agent cannot read."""
+    owner = slots.data_dir.stat()
+    given: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((Path(path).name, uid, gid)))
+    slots.write(State(seen=1))
+    assert given == [(name, owner.st_uid, owner.st_gid) for name in ("fleet", "state.json.new")]
+
+
 def test_a_state_that_cannot_be_read_is_not_guessed(slots: Slots, config: Path) -> None:
     slots.write(State(seen=7))
     path = slots.folder / "state.json"
