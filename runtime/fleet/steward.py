@@ -65,6 +65,8 @@ class Steward:
         self._trial_from = clock.monotonic()
         self._reached = False
         """Whether headquarters' word was read since the trial began."""
+        self._doubted = False
+        """Whether the last answer about what is newest was not believed."""
         self._behind: Literal["", "lanes", "all"] = ""
         """What runs is not what the state says yet: its lanes have to drain first, or it could not be used at all."""
 
@@ -162,10 +164,19 @@ class Steward:
                 self.state, timestamp, expires_us=lifecycle.instant_us(timestamp.expires_at), now_us=clock.now_us()
             )
         except Refused as error:
-            await self._save(lifecycle.complain(self.state, str(error)))
+            await self._doubt(str(error))
             return False
+        self._doubted = False
         await self._save(state)
         return True
+
+    async def _doubt(self, reason: str) -> None:
+        """Told when it is so twice in a row: a server of the hub that lags behind the others may give an older answer once."""
+        if self._doubted:
+            await self._save(lifecycle.complain(self.state, reason))
+        else:
+            self._doubted = True
+            self._due_now()
 
     def _read_timestamp(self, document: bytes) -> Timestamp:
         model = self._running().model

@@ -139,6 +139,18 @@ async def test_a_clock_that_cannot_be_believed_takes_nothing(place: Place) -> No
     assert await place.look() == ("provisional", 1)
 
 
+async def test_a_server_that_lags_once_is_no_reason_to_complain_and_two_in_a_row_are(place: Place) -> None:
+    place.hub.publish(1)
+    older = place.hub.timestamp
+    place.hub.publish(2)
+    newer = place.hub.timestamp
+    assert await place.look() == ("provisional", 2)
+    for timestamp, complains in ((older, False), (newer, False), (older, False), (older, True), (newer, False)):
+        place.hub.timestamp = timestamp
+        assert await place.look() == ("provisional", 2)
+        assert bool(place.steward.state.complaint) is complains
+
+
 @pytest.mark.parametrize("error", [Undrained("lane bulk has events"), Retryable("the agent is stopping")])
 async def test_what_cannot_be_now_is_tried_again_and_not_rejected(place: Place, error: EntrepotError) -> None:
     place.hub.publish(1)
