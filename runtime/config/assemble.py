@@ -257,6 +257,9 @@ class _Assembly:
         adapter = plugins.adapter(shared.adapter, where=f"{self.where}: {at}.adapter")
         rest = {key: value for key, value in raw.items() if key not in _SHARED_KEYS}
         settings = convert(rest, adapter.settings, where=self.where, at=at)
+        exposed = self.reach.exposes(name, rest) if self.reach is not None else ""
+        if exposed:
+            raise ConfigError(f"{self.where}: {at}.{exposed}: secrets, keys or the journal lie there")
         lane = shared.lane or (next(iter(self.model.lanes)) if len(self.model.lanes) == 1 else "")
         translator = self._translator(shared, at)
         keyed = self._keyed(name, shared, adapter, translator)

@@ -41,11 +41,12 @@ def merged(local: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Reach:
-    """Which local files a revision may have read as mappings, policies and tables."""
+    """Which local files and folders a revision may have read."""
 
     def __init__(self, directory: Path, local: Mapping[str, Any], steered: Mapping[str, Any]) -> None:
         """`local` and `steered`: entrepot.toml as it is, and with the revision on top."""
         self._directory = directory
+        self._local = _table(local, "sources")
         self._named = set(_named_files(local))
         said = [*_private(local), *_private(steered)]
         self._private = [Path(posixpath.normpath(directory / name)) for name in said]
@@ -56,6 +57,20 @@ class Reach:
             return True
         path = Path(posixpath.normpath(self._directory / relative))
         return path.is_relative_to(self._directory) and not any(path.is_relative_to(p) for p in self._private)
+
+    def exposes(self, source: str, settings: Mapping[str, Any]) -> str:
+        """The key by which a source would read where secrets, keys or the journal lie; empty when none does.
+
+        What the local file says of that source itself is the region's own business.
+        """
+        own = _table(self._local, source)
+        for key, value in settings.items():
+            if not isinstance(value, str) or value == own.get(key):
+                continue
+            path = Path(posixpath.normpath(self._directory / value))
+            if any(path.is_relative_to(place) or place.is_relative_to(path) for place in self._private):
+                return key
+        return ""
 
 
 def _named_files(raw: Mapping[str, Any]) -> Iterator[str]:

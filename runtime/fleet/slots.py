@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -102,14 +102,16 @@ class Slots:
             raise Refused(f"revision {version}: {path} is missing or damaged", hint=_ANEW)
         return revision
 
-    def content(self, digest: str) -> bytes | None:
-        """A file that another revision has brought already."""
+    def contents(self, digests: Collection[str]) -> dict[str, bytes]:
+        """Those of these files that other revisions have brought already, by their digests."""
+        found: dict[str, bytes] = {}
         for path in self.folder.glob(f"revision-*/{FILES_FOLDER}/**/*"):
             if path.is_file():
                 content = path.read_bytes()
-                if sha256(content).hexdigest() == digest:
-                    return content
-        return None
+                digest = sha256(content).hexdigest()
+                if digest in digests:
+                    found[digest] = content
+        return found
 
     def prune(self, versions: set[int]) -> None:
         """Remove every slot but these, and what an ended process has left half made."""

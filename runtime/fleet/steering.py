@@ -19,6 +19,8 @@ FIXED = {
 }
 """Keys that only the local file may set."""
 FILES_MAX = 500
+FILES_BYTES_MAX = 32 * 1024 * 1024
+"""All files of a revision together: they are held in memory until the slot is written."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ /-]{0,199}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -31,7 +31,7 @@ from runtime.fleet.rehearsal import keeping_lanes, reason_of, rehearse
 from runtime.fleet.settings import FleetSettings, raw_keys
 from runtime.fleet.signing import digest, read
 from runtime.fleet.slots import Slots
-from runtime.fleet.steering import check_steering
+from runtime.fleet.steering import FILES_BYTES_MAX, check_steering
 from runtime.fleet.vitals import Vitals
 from runtime.observe.log import Log
 
@@ -55,6 +55,7 @@ class Steward:
     ) -> None:  # fmt: skip
         """`path`: entrepot.toml. `state`: what `load_at_start` has left. `running`: the configuration in force."""
         self._path, self._slots, self.state = path, slots, state
+        self._written = state
         self._work, self._running, self._vitals, self._announcer, self._log = work, running, vitals, announcer, log
         self._turn = anyio.Lock()
         self._due = anyio.Event()
@@ -120,6 +121,7 @@ class Steward:
             await anyio.sleep(min(WATCH_SECONDS, settings.soak_seconds / 2, settings.intake_seconds_max / 4))
             async with self._turn:
                 self._vitals.mark()
+                await self._write_again()
                 await self._end_override()
                 if self.state.stage == "provisional":
                     await self._judge()
@@ -253,8 +255,9 @@ class Steward:
     async def _files(self, revision: Revision) -> dict[str, bytes] | None:
         """Every file by its name, those that are here already not asked for again; None: not all of them yet."""
         files: dict[str, bytes] = {}
+        here = await run_sync(self._slots.contents, set(revision.files.values()))
         for name, wanted in revision.files.items():
-            content = await run_sync(self._slots.content, wanted) or await self._post.file(wanted)
+            content = here.get(wanted) or await self._post.file(wanted)
             if content is None:
                 await self._save(lifecycle.postpone(self.state, f"waits: the file {name} is not at the hub yet"))
                 return None
@@ -262,6 +265,9 @@ class Steward:
                 await self._save(lifecycle.complain(self.state, f"the file {name} at the hub was changed, or forged"))
                 return None
             files[name] = content
+            if sum(map(len, files.values())) > FILES_BYTES_MAX:
+                await self._save(lifecycle.reject(self.state, f"its files have more than {FILES_BYTES_MAX} bytes"))
+                return None
         return files
 
     # ------------------------------------------------------------ on trial
@@ -307,8 +313,12 @@ class Steward:
             await self._take_back(verdict)
 
     async def _take_back(self, failed: Failed) -> None:
-        """What is written comes first: a process that ends now begins by what was confirmed."""
-        await self._save(lifecycle.revert(self.state, failed.reason))
+        """What is written comes first: a process that ends now begins by what was confirmed.
+
+        A disk that refuses the write keeps nobody from going back: the next start does the same with what stands there.
+        """
+        self.state = lifecycle.revert(self.state, failed.reason)
+        await self._write_again()
         self._log.error("a revision is taken back", version=self.state.version, reason=failed.reason)
         await self._follow()
         self._due_now()
@@ -379,12 +389,19 @@ class Steward:
 
     async def _save(self, state: State) -> None:
         """On disk first, then in memory."""
-        if state == self.state:
+        if state == self._written:
             return
         await run_sync(self._slots.write, state)
-        self.state = state
+        self.state = self._written = state
         if state.stage in {"confirmed", "reverted", "rejected"}:
             await run_sync(self._slots.prune, lifecycle.kept(state))
+
+    async def _write_again(self) -> None:
+        """What could not be written before."""
+        try:
+            await self._save(self.state)
+        except OSError as error:
+            self._log.limited("the fleet's state cannot be written", reason=str(error.strerror))
 
     def _tell(self) -> None:
         self._announcer.alerts(self.state, clock.now_us())

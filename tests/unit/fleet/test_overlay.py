@@ -66,6 +66,18 @@ def test_headquarters_has_no_other_file_of_the_host_read(config: Path, name: str
         load_configuration(config, overlay)
 
 
+@pytest.mark.parametrize("path", ["secrets", "state/fleet", ".", "..", "/", "secrets/../secrets/more"])
+def test_headquarters_has_no_folder_with_secrets_read(config: Path, path: str) -> None:
+    source = {"adapter": "file_drop", "mapping": "mapping.toml", "path": path}
+    with pytest.raises(ConfigError, match=r"sources\.more\.path: secrets, keys or the journal lie there"):
+        load_configuration(config, Overlay(version=1, settings={"sources": {"more": source}}))
+    text = config.read_text().replace(
+        "[fleet]", f'[sources.more]\nadapter = "file_drop"\nmapping = "mapping.toml"\npath = "{path}"\n[fleet]'
+    )
+    config.write_text(text)
+    load_configuration(config, Overlay(version=1, settings={"sources": {"more": {"poll_seconds": 5}}}))
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../x", "./x", "a//x", "x\n", ".x", "a/..", ""])
 def test_a_file_of_a_revision_has_a_plain_name(name: str) -> None:
     with pytest.raises(Refused, match="no plain relative path"):

@@ -86,7 +86,8 @@ def test_a_slot_gives_back_what_was_laid_down(slots: Slots) -> None:
     overlay = slots.overlay(state, 1)
     assert overlay.settings == {"gateway": {"burst": 777}}
     assert {name: path.read_bytes() for name, path in overlay.files.items()} == FILES
-    assert slots.content(fleet.revision(1, {}, FILES).files["more/codes.csv"]) == b"a,b\n"
+    digests = fleet.revision(1, {}, FILES).files
+    assert slots.contents({digests["more/codes.csv"], "0" * 64}) == {digests["more/codes.csv"]: b"a,b\n"}
 
 
 @pytest.mark.parametrize("name", ["revision.json", "files/mapping.toml"])

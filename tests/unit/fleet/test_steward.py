@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from runtime.config.change import Plan
 from runtime.errors import EntrepotError, Retryable, Undrained
 from runtime.fleet import signing
 from runtime.fleet.documents import REVISION, TIMESTAMP
-from runtime.fleet.lifecycle import Reading, State
+from runtime.fleet.lifecycle import Failed, Reading, State
 from runtime.fleet.slots import Slots
 from runtime.fleet.steward import Steward
 from runtime.observe.log import open_log
@@ -179,6 +180,29 @@ async def test_a_local_file_that_is_being_edited_rejects_nothing(place: Place, c
     assert "the local file cannot be used" in place.steward.state.reason
     config.write_text(text)
     assert await place.look() == ("provisional", 1)
+
+
+async def test_a_disk_that_refuses_the_write_keeps_nobody_from_going_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.hub.publish(1)
+    await place.look()
+    with monkeypatch.context() as patch:
+        patch.setattr(place.slots, "write", full)
+        await place.steward._take_back(Failed("broken"))
+        assert (place.version, place.steward.state.stage) == (0, "reverted")
+        assert place.slots.read().stage == "provisional", "the next start goes back as well"
+    assert await place.look() == ("reverted", 1)
+
+
+def full(state: State) -> None:
+    raise OSError(ENOSPC, "No space left on device")
+
+
+async def test_a_revision_that_is_too_large_is_rejected(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.fleet.steward.FILES_BYTES_MAX", 10)
+    place.hub.publish(1)
+    assert await place.look() == ("rejected", 1)
 
 
 async def test_a_file_that_is_here_already_is_not_asked_for_again(place: Place) -> None:
