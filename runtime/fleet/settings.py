@@ -24,7 +24,7 @@ class FleetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How often headquarters is asked for something new; a poke only makes it sooner. With jitter."""
     presence_seconds: Annotated[float, Meta(ge=0.1, le=3_600)] = 60.0
     """Time between two heartbeats, with jitter."""
-    intake_seconds_max: Annotated[float, Meta(ge=0.2, le=45)] = 20.0
+    intake_seconds_max: Annotated[float, Meta(ge=0.2, le=40)] = 20.0
     """A revision on trial is taken back when intake has been broken for this long. Promised is a minute in all."""
     hub_seconds_max: Annotated[float, Meta(ge=1, le=570)] = 540.0
     """A revision that has not been confirmed after this long is taken back. Promised are ten minutes in all."""

@@ -286,8 +286,10 @@ class Steward:
             raise
         except (Undrained, Retryable) as error:
             await self._save(lifecycle.withdraw(begun, f"waits: {error}"))
-        except Exception as error:  # noqa: BLE001 - whatever a revision breaks, nothing has changed: it is said, and refused
+        except Exception as error:  # noqa: BLE001 - whatever a revision breaks is said, and refused
             await self._save(lifecycle.reject(lifecycle.withdraw(begun, ""), reason_of(error)))
+            if self._runs() != lifecycle.in_force(self.state):
+                await self._follow()  # it failed too late to have changed nothing
         else:
             self._trial, self._trial_from, self._reached = Trial(), clock.monotonic(), False
             self._log.info("a revision of headquarters is on trial", version=begun.version)
@@ -329,9 +331,9 @@ class Steward:
             await self._work_by(self.state)
         except StorageFailed:
             raise
-        except EntrepotError as error:
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from going back, it is tried again
             self._behind = "all"
-            self._log.limited("what was in force before cannot be used now", reason=str(error))
+            self._log.limited("what was in force before cannot be used now", reason=reason_of(error))
 
     async def _work_by(self, state: State) -> None:
         """Without waiting for a hub that may be away: where lanes have not drained, all but the lanes. Raises why not."""
@@ -343,6 +345,11 @@ class Steward:
             running = self._running()
             await self._work(lambda: load_configuration(self._path, keeping_lanes(running, load())))
             self._behind = "lanes"
+
+    def _runs(self) -> int:
+        """The version that really runs."""
+        overlay = self._running().overlay
+        return lifecycle.LOCAL if overlay is None else overlay.version
 
     def _spent(self) -> float:
         return self.state.spent_seconds + clock.monotonic() - self._trial_from

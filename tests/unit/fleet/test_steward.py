@@ -118,6 +118,13 @@ class Place:
         assert state == self.steward.state
         return state.stage, state.version
 
+    async def break_off(self, load: Callable[[], Configuration]) -> Plan:
+        """Fails when everything has changed already."""
+        await self.work(load)
+        if self.version:
+            raise KeyError("too late")
+        return Plan()
+
 
 @pytest.fixture
 async def place(config: Path, slots: Slots) -> Place:
@@ -170,6 +177,25 @@ async def test_what_fails_in_an_unknown_way_is_rejected_and_nothing_runs_by_it(p
     assert place.steward.state.reason == "it could not be prepared (KeyError)"
     assert await place.look() == ("rejected", 1)
     assert (place.version, len(place.written)) == (0, 1)
+
+
+async def test_what_fails_too_late_is_taken_back_at_once(place: Place) -> None:
+    place.hub.publish(1)
+    place.steward._work = place.break_off
+    assert await place.look() == ("rejected", 1)
+    assert place.version == 0
+
+
+async def test_a_way_back_that_is_blocked_is_tried_until_it_is_free(place: Place) -> None:
+    place.hub.publish(1)
+    await place.look()
+    place.failures = [OSError(ENOSPC, "No space left on device"), KeyError("x")]
+    await place.steward._take_back(Failed("broken"))
+    assert place.version == 1
+    await place.look()
+    assert place.version == 1
+    await place.look()
+    assert place.version == 0
 
 
 async def test_a_local_file_that_is_being_edited_rejects_nothing(place: Place, config: Path) -> None:
@@ -227,7 +253,7 @@ async def test_an_override_that_cannot_be_is_refused_as_a_whole(place: Place) ->
 
 def test_no_setting_stretches_the_promise(tmp_path: Path) -> None:
     """Broken intake within 60 s, a broken link within 10 minutes: whatever a region writes into its file."""
-    for key, value in (("intake_seconds_max", 46), ("hub_seconds_max", 571)):
+    for key, value in (("intake_seconds_max", 41), ("hub_seconds_max", 571)):
         path = tmp_path / "entrepot.toml"
         path.write_text(ENTREPOT + f"{key} = {value}\n")
         with pytest.raises(EntrepotError, match=key):
