@@ -21,10 +21,16 @@ from anyio.to_thread import run_sync
 from runtime import clock
 from runtime.admin.server import AdminServer
 from runtime.changeover import Changeover
-from runtime.config.assemble import Configuration, load_configuration
+from runtime.config.assemble import Configuration
 from runtime.config.change import Plan
 from runtime.crew import Crew
-from runtime.errors import ConfigError, EntrepotError, Permanent, Refused, StorageFailed
+from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed
+from runtime.fleet.announcer import Announcer
+from runtime.fleet.force import Standing, load_in_force
+from runtime.fleet.regional import Regional, in_short
+from runtime.fleet.slots import Slots
+from runtime.fleet.steward import Steward
+from runtime.fleet.vitals import Vitals
 from runtime.gateway.server import Gateway, serve
 from runtime.journal.lock import JournalLock
 from runtime.journal.store import SQLITE_VERSION
@@ -55,7 +61,14 @@ Ready = Callable[[list[str]], None]
 class Agent:
     """One region, running."""
 
-    def __init__(self, configuration: Configuration, *, sockets: Sequence[socket.socket] = ()) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        sockets: Sequence[socket.socket] = (),
+        standing: Standing | None = None,
+    ) -> None:
+        """`standing`: where the region stands with headquarters, if that steers it."""
         model = configuration.model
         self._first = configuration
         self._sockets = list(sockets)
@@ -70,6 +83,8 @@ class Agent:
         self._stopping = anyio.Event()
         self._reading, self._changing = anyio.Lock(), anyio.Lock()
         self._changeover: Changeover | None = None
+        self._standing = standing
+        self._steward: Steward | None = None
 
     # ------------------------------------------------------------ from start to stop
 
@@ -111,7 +126,14 @@ class Agent:
             self._keep(kept, "alerts", self.watchpost.alerts.run)
             self._keep(kept, "care", lambda: steps.care(gateway.answers))
             self._keep(kept, "access", kernel.doorkeeper.run)
-            operations = Operations(kernel, partial(self._status, kernel), running=True, reload=self.reload)
+            self._steward = await self._steered(kernel, gateway, steps)
+            operations = Operations(
+                kernel,
+                partial(self._status, kernel),
+                running=True,
+                reload=self.reload,
+                regional=Regional(self._steward),
+            )
             await kept.start(AdminServer(operations).serve, kernel)
             await kernel.replay.resume()
             uplink = Crew(shipping, self.watchpost.step_failed)
@@ -131,6 +153,8 @@ class Agent:
                     await self._take_in(changeover, intake, fetching, ready)
                     intake.cancel_scope.cancel()
                 self.log.info("stopping: no more intake, finishing what was accepted")
+                if self._steward is not None:
+                    await run_sync(self._steward.leave)
                 await steps.finish_translation()
                 forward.cancel_scope.cancel()
             await kernel.doorkeeper.flush(last=True)
@@ -149,6 +173,8 @@ class Agent:
             await serving.start(partial(serve, gateway, self._stopping, sockets=self._sockets or None))
             await fetching.change((), changeover.revision.workers())
             self._changeover = changeover
+            if self._steward is not None:
+                self._keep(intake, "fleet", self._steward.run)
             _spare_the_collector()
             self.log.info("ready", listen=", ".join(gateway.addresses), config_file=str(self._first.path))
             notify("READY=1")
@@ -175,7 +201,7 @@ class Agent:
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(clock.monotonic() * 1_000_000)}")
         try:
             async with self._reading:  # whoever reads later is applied later
-                plan = await self.apply(await run_sync(load_configuration, self._first.path))
+                plan = await self.apply(await run_sync(load_in_force, self._first.path))
         except StorageFailed:
             raise
         except Exception as error:
@@ -199,6 +225,34 @@ class Agent:
             _spare_the_collector()
             return plan
 
+    async def _work_by(self, load: Callable[[], Configuration]) -> Plan:
+        """`apply` for headquarters' revisions. Raises `Retryable` in a start or a stop: the next start decides."""
+        async with self._reading:
+            if self._changeover is None or self._stopping.is_set():
+                raise Retryable("the agent is starting or stopping")
+            return await self.apply(await run_sync(load))
+
+    async def _steered(self, kernel: Kernel, gateway: Gateway, steps: Steps) -> Steward | None:
+        """What a start has decided is written now that this process has the journal's lock. Raises `JournalInUse`."""
+        standing = self._standing
+        if standing is None or standing.state is None:
+            return None
+        slots = Slots(self._first.data_dir)
+        if await run_sync(slots.read) != standing.found:
+            raise JournalInUse("another agent was still ending when this one began", hint="start it again")
+        if standing.state != standing.found:
+            await run_sync(slots.write, standing.state)
+        return Steward(
+            self._first.path,
+            slots,
+            standing.state,
+            work=self._work_by,
+            running=lambda: kernel.configuration,
+            vitals=Vitals(kernel, gateway, steps, self.watchpost, self.counters),
+            announcer=Announcer(kernel, gateway, self.watchpost.alerts, partial(self._status, kernel)),
+            log=self.log,
+        )
+
     async def _reload_if_possible(self) -> None:
         try:
             await self.reload()
@@ -214,7 +268,13 @@ class Agent:
 
     async def _status(self, kernel: Kernel) -> Status:
         state = await kernel.journal.read(read_state)
-        return report(kernel, state, self.watchpost, uptime_seconds=int(clock.monotonic() - self._started))
+        return report(
+            kernel,
+            state,
+            self.watchpost,
+            uptime_seconds=int(clock.monotonic() - self._started),
+            revision=in_short(self._steward.state) if self._steward is not None else None,
+        )
 
     def _build(self) -> Build:
         return Build(

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from runtime.config.assemble import Configuration
 from runtime.config.change import Plan, compare, fixed
 from runtime.crew import Crew
-from runtime.errors import Refused
+from runtime.errors import Refused, Undrained
 from runtime.gateway.server import Gateway
 from runtime.gateway.tls import Tls
 from runtime.kernel import Kernel
@@ -49,8 +49,6 @@ class Changeover:
         fixed(running.configuration, configuration)
         secrets = await run_sync(configuration.read_secrets)
         plan = compare(running.configuration, configuration, running.secrets, secrets)
-        # What headquarters sends would be refused here when `plan.loosened` is not empty: only the region, by its own
-        # file, may lower its floor.
         if not plan.changes:
             return plan
         following = self._workshop.following(running, configuration, secrets, plan)
@@ -103,7 +101,7 @@ class Changeover:
                 await self._kernel.change(configuration, tuple(drains))
             except Refused as error:
                 reasons = "; ".join(sorted({f"{why} ({lane})" for lane, why in drains.items()}))
-                raise Refused(
+                raise Undrained(
                     f"{error}, and order would be lost: {reasons}",
                     hint="reload again when the hub has them (`entrepot status` shows the lanes); nothing has changed",
                 ) from None

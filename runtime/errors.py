@@ -41,6 +41,10 @@ class Forbidden(Refused):
     """Somebody who is known asked for something that they may not do."""
 
 
+class Undrained(Refused):
+    """A lane that must be empty first still has events that the hub does not have; later it will not."""
+
+
 class JournalInUse(Refused):
     """Another process has the journal open; later it may not."""
 

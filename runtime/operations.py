@@ -19,6 +19,7 @@ from runtime.access.settings import CallerLimits
 from runtime.backup.archive import Archive
 from runtime.config.change import Plan
 from runtime.errors import Permanent, Refused
+from runtime.fleet.regional import Regional
 from runtime.grants import Grants, Shown
 from runtime.journal import inspect, intake, lanes, letters
 from runtime.journal.letters import Letter
@@ -43,6 +44,7 @@ _ADMINISTERING = frozenset(
         "replay",
         "journal.backup",
     }
+    | {"revision.override", "revision.resume", "revision.veto"}
 )
 _REVEALING = frozenset({"unmask", "apply", "confirm"})
 """Parameters that make a verb show personal data or change something."""
@@ -59,6 +61,7 @@ class Operations:
         *,
         running: bool,
         reload: Callable[[], Awaitable[Plan]] | None = None,
+        regional: Regional | None = None,
     ) -> None:
         self._kernel = kernel
         self._reload = reload
@@ -66,6 +69,7 @@ class Operations:
         self._grants = Grants(kernel)
         self._running = running
         self._backup: Archive | None = None
+        regional = regional or Regional(None)
         self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {
             "status": self.status,
             "reload": self.reload,
@@ -86,6 +90,10 @@ class Operations:
             "access.revoke": self._grants.revoke,
             "access.list": self._grants.everybody,
             "access.audit": self._grants.audit,
+            "revision.show": regional.show,
+            "revision.override": regional.override,
+            "revision.resume": regional.resume,
+            "revision.veto": regional.veto,
             "journal.stats": self.stats,
             "journal.verify": self.verify,
             "journal.dispositions": self.dispositions,

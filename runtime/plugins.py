@@ -7,8 +7,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from runtime.errors import ConfigError
+from runtime.fleet.post import FleetHub
 from runtime.nearest import nearest
-from runtime.ports import Adapter, Hub, Translator
+from runtime.ports import Adapter, Translator
 
 ADAPTERS = "entrepot.adapters"
 HUBS = "entrepot.hub"
@@ -36,9 +37,9 @@ def names(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
-def hub() -> Hub:
+def hub() -> FleetHub:
     """The installed connection to the centre. Raises `ConfigError` when there is none."""
-    return cast(Hub, _load(HUBS, "nats", where="installation", what="hub"))
+    return cast(FleetHub, _load(HUBS, "nats", where="installation", what="hub"))
 
 
 def _load(group: str, name: str, *, where: str, what: str) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 from runtime import clock
 from runtime.kernel import Kernel
 from runtime.observe.metrics import LaneSnapshot, Snapshot
-from runtime.status import AlertStatus, JournalState, LaneStatus, Status, level
+from runtime.status import AlertStatus, JournalState, LaneStatus, RevisionStatus, Status, level
 from runtime.watchpost import Watchpost
 
 
@@ -20,7 +20,14 @@ def program_version() -> str:
     return version("entrepot")
 
 
-def report(kernel: Kernel, state: JournalState, watchpost: Watchpost | None, *, uptime_seconds: int = 0) -> Status:
+def report(
+    kernel: Kernel,
+    state: JournalState,
+    watchpost: Watchpost | None,
+    *,
+    uptime_seconds: int = 0,
+    revision: RevisionStatus | None = None,
+) -> Status:
     """The status of a running agent, or (without watchpost) of a stopped one's journal."""
     configuration = kernel.configuration
     alerts = _alerts(watchpost)
@@ -52,6 +59,7 @@ def report(kernel: Kernel, state: JournalState, watchpost: Watchpost | None, *, 
         alerts=alerts,
         warnings=configuration.warnings,
         uptime_seconds=uptime_seconds,
+        revision=revision,
     )
 
 

@@ -45,6 +45,19 @@ class AlertStatus(Struct, frozen=True, kw_only=True):
     since: str
 
 
+class RevisionStatus(Struct, frozen=True, kw_only=True):
+    """Where this region stands with what headquarters says. Version 0 is the local file alone."""
+
+    in_force: int
+    stage: str
+    """Of `version`; empty before the first offer."""
+    version: int
+    reason: str
+    confirmed: int
+    override_until: str
+    """RFC 3339; empty: none."""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """`entrepot status --json`."""
 
@@ -82,6 +95,8 @@ class Status(Struct, frozen=True, kw_only=True):
     alerts: list[AlertStatus]
     warnings: list[str]
     uptime_seconds: int = 0
+    revision: RevisionStatus | None = None
+    """None: headquarters does not steer this region."""
 
 
 class JournalState(Struct, frozen=True, kw_only=True):

@@ -117,6 +117,10 @@ class Watchpost(LaneAlert):
         name = "disk_full" if isinstance(error, StorageFull) else "step_failing"
         self.alerts.raise_alert(name, "" if name == "disk_full" else step, sentence, hint)
 
+    def failing(self) -> list[str]:
+        """Steps that have failed lately."""
+        return list(self._failed_at)
+
     def _look_at_steps(self) -> None:
         """A step that has not failed for as long as no back-off lasts works again."""
         for step, failed in list(self._failed_at.items()):

@@ -10,6 +10,7 @@ from runtime.errors import ConfigError
 from runtime.ports import HubLink, Observatory, Scope, Verdict
 from sync import audit
 from sync.access import Access
+from sync.fleet import NatsPost
 from sync.fleet_names import HEADQUARTERS
 from sync.link import NatsLink
 from sync.observatory import NatsObservatory
@@ -37,6 +38,10 @@ class NatsHub:
             observatory = NatsObservatory(channel, environment)
             await observatory.listen()
             yield observatory
+
+    def post(self, settings: Any, scope: Scope) -> NatsPost:
+        """See `runtime.fleet.post`."""
+        return NatsPost(settings, scope)
 
     async def verify(
         self,

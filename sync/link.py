@@ -114,6 +114,11 @@ class NatsLink:
         seconds_max = self._settings.connect_timeout_seconds
         return await connect(server, self._access, name=name, seconds_max=seconds_max, on_error=on_error)
 
+    @property
+    def life_seconds(self) -> float | None:
+        """How long the newest connection should last; None: its credentials do not expire."""
+        return self._access.life_seconds
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Channel]:
         """A connection for a few calls; every server is tried once. Raises `HubAway`."""

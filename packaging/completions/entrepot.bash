@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--environment|--expires|--fingerprint|--format|--from|--header|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify) ((at++)) ;;
+            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--environment|--expires|--fingerprint|--format|--from|--header|--hours|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -19,6 +19,10 @@ _entrepot() {
         " demo:--seconds") return ;;
         " demo:--rate") return ;;
         " demo:--keep") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " revision override:--hours") return ;;
+        " revision override:--reason") return ;;
+        " revision override:--to") return ;;
+        " revision veto:--reason") return ;;
         " source pause:--reason") return ;;
         " letters list:--state") COMPREPLY=($(compgen -W 'open draining discarded' -- "$cur")); return ;;
         " letters list:--limit") return ;;
@@ -99,12 +103,17 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload status source letters access onboard replay topology adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload revision status source letters access onboard replay topology adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
         " check") follow='' options='--config --help --json' files= ;;
         " reload") follow='' options='--config --help --json' files= ;;
+        " revision") follow='show override resume veto' options='--config --help --json' files= ;;
+        " revision show") follow='' options='--config --help --json' files= ;;
+        " revision override") follow='' options='--config --help --hours --json --reason --to' files= ;;
+        " revision resume") follow='' options='--config --help --json' files= ;;
+        " revision veto") follow='' options='--config --help --json --reason' files= ;;
         " status") follow='' options='--config --help --json' files= ;;
         " source") follow='list pause resume' options='--config --help --json' files= ;;
         " source list") follow='' options='--config --help --json' files= ;;

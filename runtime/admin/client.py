@@ -14,7 +14,12 @@ from runtime.errors import EntrepotError, Permanent, Refused, Retryable
 TIMEOUT_SECONDS = 300.0
 UNTIMED = frozenset({"journal.backup", "journal.verify"})
 """Verbs that take as long as the journal is large."""
-_KINDS: dict[str, type[EntrepotError]] = {"Refused": Refused, "Permanent": Permanent, "Retryable": Retryable}
+_KINDS: dict[str, type[EntrepotError]] = {
+    "Refused": Refused,
+    "Undrained": Refused,
+    "Permanent": Permanent,
+    "Retryable": Retryable,
+}
 
 
 class _Connection(http.client.HTTPConnection):

@@ -52,12 +52,12 @@ def _stopped(config: Path) -> Iterator[Ask]:
     from anyio.from_thread import start_blocking_portal
 
     from runtime.cli import loop
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
     from runtime.journal.lock import JournalLock
     from runtime.kernel import open_kernel
     from runtime.operations import Operations
 
-    configuration = load_configuration(config)
+    configuration = load_in_force(config)
     if not has_journal(configuration.data_dir):
         raise Refused(
             f"there is no journal in {configuration.data_dir} yet",
@@ -76,6 +76,7 @@ def _stopped(config: Path) -> Iterator[Ask]:
 
 async def _status(kernel: Kernel) -> Status:
     from runtime.errors import StorageFull
+    from runtime.fleet.regional import standing_of
     from runtime.reports import report
     from runtime.status import read_state
 
@@ -83,4 +84,5 @@ async def _status(kernel: Kernel) -> Status:
         await kernel.room.measure()
     except StorageFull:
         kernel.room.disk_is_full()
-    return report(kernel, await kernel.journal.read(read_state), None)
+    revision = standing_of(kernel.configuration)
+    return report(kernel, await kernel.journal.read(read_state), None, revision=revision)

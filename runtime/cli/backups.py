@@ -78,11 +78,11 @@ def restore(options: Namespace) -> int:
     from runtime.admin import client
     from runtime.backup.restoration import restore as put_back
     from runtime.cli import places, screen
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
     from runtime.kernel import IDENTITY
 
     config = places.config_file(options.config)
-    configuration = load_configuration(config)
+    configuration = load_in_force(config)
     data_dir = configuration.data_dir
     if client.is_running(data_dir):
         raise Refused("the agent is running", hint="stop it first: a journal is exchanged only while nobody uses it")

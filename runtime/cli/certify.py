@@ -50,10 +50,10 @@ def _certify(options: Namespace, out: Path) -> int:
     from runtime.certify import certificate as certificates
     from runtime.certify.conduct import certify
     from runtime.cli import places, screen
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
     from runtime.journal import file
 
-    configuration = load_configuration(places.config_file(options.config))
+    configuration = load_in_force(places.config_file(options.config))
     identity = _identity(configuration.data_dir)
     made = certify(configuration, seconds=options.minutes * 60, say=_progress)
     name = f"certificate-{made.region}-{file.stamp(clock.now_us())}"

@@ -19,10 +19,10 @@ def run(options: Namespace) -> int:
     """Raises `ConfigError` with the first thing that is wrong."""
     from runtime.cli import screen
     from runtime.cli.places import config_file
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
 
     path = config_file(options.config)
-    configuration = load_configuration(path)
+    configuration = load_in_force(path)
     configuration.read_secrets()
     configuration.try_sources()
     configuration.check_hub_files()

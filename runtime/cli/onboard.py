@@ -20,11 +20,11 @@ def run(options: Namespace) -> int:
     import msgspec
 
     from runtime.cli import places, screen
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
     from runtime.nearest import nearest
     from runtime.onboarding import markdown, page
 
-    configuration = load_configuration(places.config_file(options.config))
+    configuration = load_in_force(places.config_file(options.config))
     source = configuration.sources.get(options.source)
     if source is None:
         raise ConfigError(

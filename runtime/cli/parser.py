@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "demo": "see it work: a real hub, one region, three simulated partners",
     "check": "check the configuration and everything that it names",
     "reload": "let the running agent work by the changed configuration, without a restart",
+    "revision": "what headquarters has put into force here: show, override, resume, veto",
     "status": "the books, the lanes, and what somebody should do",
     "source": "let a source wait, or go on: list, pause, resume",
     "letters": "rejected messages: list, show, retry, release, discard",

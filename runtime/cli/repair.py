@@ -31,12 +31,12 @@ def run(options: Namespace) -> int:
 def _repair(options: Namespace) -> Report:
     from runtime.admin import client
     from runtime.cli import places
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
     from runtime.identity import PUBLIC_FILE, parse_public_key
     from runtime.kernel import IDENTITY
     from runtime.salvage.repair import Owner, repair
 
-    configuration = load_configuration(places.config_file(options.config))
+    configuration = load_in_force(places.config_file(options.config))
     data_dir, model = configuration.data_dir, configuration.model
     if client.is_running(data_dir):
         raise Refused("the agent is running", hint="stop it first; `entrepot journal verify` asks it what it finds")

@@ -16,10 +16,11 @@ def run(options: Namespace) -> int:
     from runtime.agent import Agent
     from runtime.cli.loop import run_async
     from runtime.cli.places import config_file
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_at_start
 
     sockets = take_sockets()
-    configuration = load_configuration(config_file(options.config))
+    standing = load_at_start(config_file(options.config))
+    configuration = standing.configuration
     require_agreement(sockets, configuration.model.gateway.listen)
-    run_async(Agent(configuration, sockets=sockets).run)
+    run_async(Agent(configuration, sockets=sockets, standing=standing).run)
     return 0

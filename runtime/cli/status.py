@@ -84,6 +84,16 @@ def _hub(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "warning", f"the hub is away; accepting goes on{room}"
 
 
+def _revision(status: dict[str, Any]) -> str:
+    found = status["revision"]
+    if found is None:
+        return "none: headquarters does not steer this region"
+    now = f"revision {found['in_force']}" if found["in_force"] else "the local file alone"
+    override = f", override until {found['override_until'][:16]} UTC" if found["override_until"] else ""
+    newest = f"; revision {found['version']} is {found['stage']}" if found["stage"] else ""
+    return f"{now}{override}{newest}"
+
+
 def _configuration(status: dict[str, Any]) -> str:
     since = f", in force since {status['config_since'][:19]}+00:00" if status["config_since"] else ""
     return f"{status['config'][:12]}{since}"
@@ -118,6 +128,7 @@ def _tables(status: dict[str, Any]) -> None:
         ("signed checkpoints not yet at the hub", status["checkpoints_unsent"]),
         ("policy, key", f"{status['policy'][:12]}, {status['key_id']}"),
         ("configuration", _configuration(status)),
+        ("revision of headquarters", _revision(status)),
     ]
     screen.table(("", ""), [(name, screen.cell(value)) for name, value in facts])
     notes = [(name, note) for name, lane in status["lanes"].items() for note in lane["notes"]]

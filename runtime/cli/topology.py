@@ -52,9 +52,9 @@ def read_streams(options: Namespace, *, apply: bool) -> list[dict[str, Any]]:
             found: list[dict[str, Any]] = ask("topology", apply=apply)
             return found
     from runtime.cli.loop import run_async
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
 
-    return run_async(_without_journal, load_configuration(config), apply)
+    return run_async(_without_journal, load_in_force(config), apply)
 
 
 async def _without_journal(configuration: Configuration, apply: bool) -> list[dict[str, Any]]:

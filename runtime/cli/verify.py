@@ -94,10 +94,10 @@ async def _verify(question: Question, progress: Callable[[str, int, int], None] 
 
 def _configuration(options: Namespace) -> Configuration:
     from runtime.cli.places import config_file
-    from runtime.config.assemble import load_configuration
+    from runtime.fleet.force import load_in_force
 
     try:
-        return load_configuration(config_file(options.config))
+        return load_in_force(config_file(options.config))
     except ConfigError as error:
         if options.config is not None or not (options.hub or options.region or options.public_key):
             raise

@@ -5,7 +5,8 @@ Problems that can lose or leak are errors; the rest are warnings with a next ste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import posixpath
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from runtime.access.settings import check_access
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
+from runtime.config.overlay import Overlay, Reach, merged
 from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
+from runtime.fleet.post import FleetHub, FleetPost
 from runtime.gateway import tls
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
@@ -27,7 +30,7 @@ from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, Hub, HubLink, Scope, Source, SourceContext, Translator
+from runtime.ports import Adapter, HubLink, Scope, Source, SourceContext, Translator
 from runtime.record import CHECKPOINTS_LANE
 from runtime.vault import SCHEME, Vault
 
@@ -62,11 +65,13 @@ class Configuration(Struct, frozen=True, kw_only=True):
     router: Router
     policy: Policy
     clearance: Clearance
-    hub: Hub
+    hub: FleetHub
     hub_settings: Any
     warnings: list[str]
     references: dict[str, str] = {}
     """Where a secret is named → `secret://name`."""
+    overlay: Overlay | None = None
+    """What headquarters has said on top of the local file; None: that alone."""
 
     def read_secrets(self) -> dict[str, str]:
         """Where each secret is named → SHA-256 of its bytes. Blocking. Raises `ConfigError` for one that is not there."""
@@ -120,6 +125,10 @@ class Configuration(Struct, frozen=True, kw_only=True):
         """A connection to the hub as this region."""
         return self.hub.link(self.hub_settings, self._scope())
 
+    def post(self) -> FleetPost:
+        """What headquarters and this region say to each other about configuration."""
+        return self.hub.post(self.hub_settings, self._scope())
+
     def _scope(self) -> Scope:
         return Scope(
             region=self.model.region,
@@ -136,19 +145,27 @@ class _Nowhere:
         raise AssertionError("a source that is only tried takes nothing in")
 
 
-def load_configuration(path: Path) -> Configuration:
-    """Read and check everything that entrepot.toml names. Raises `ConfigError` with the first error."""
-    return _Assembly(path).finish()
+def load_configuration(path: Path, overlay: Overlay | None = None) -> Configuration:
+    """Read and check everything that entrepot.toml names. Raises `ConfigError` with the first error.
+
+    `overlay`: a revision of headquarters; its files go before those of the folder, its keys replace those of the file.
+    """
+    return _Assembly(path, overlay).finish()
 
 
 class _Assembly:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, overlay: Overlay | None = None) -> None:
         self.path = path.absolute()
-        self.where = str(path)
+        self.where = str(path) if overlay is None else f"{path} with revision {overlay.version}"
         self.directory = self.path.parent
+        self.overlay = overlay
         self.raw = read_toml(path)
         if not self.raw:
             raise ConfigError(f"{path} is not set up yet", hint="`entrepot init` asks what is needed and writes it")
+        self.reach = None
+        if overlay is not None:
+            local, self.raw = self.raw, merged(self.raw, overlay.settings)
+            self.reach = Reach(self.directory, local, self.raw)
         self.model = convert(self.raw, Model, where=self.where)
         self.files: list[bytes] = [msgspec.json.encode(self.raw, order="sorted")]
         secrets = self.model.secrets.dir
@@ -160,6 +177,7 @@ class _Assembly:
         self._check_lanes()
         self._check_access()
         self._check_gateway()
+        self._check_fleet()
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
@@ -180,6 +198,7 @@ class _Assembly:
             warnings=self.warnings,
             digest=sha256(b"\0".join(self.files)).hexdigest(),
             references=dict(_references(self.raw, "")),
+            overlay=self.overlay,
         )
 
     def _data_dir(self) -> Path:
@@ -210,6 +229,14 @@ class _Assembly:
                 " or listen on loopback behind a proxy"
             )
 
+    def _check_fleet(self) -> None:
+        fleet = self.model.fleet
+        if fleet is not None and fleet.soak_seconds >= fleet.hub_seconds_max:
+            raise ConfigError(
+                f"{self.where}: fleet.soak_seconds must be shorter than fleet.hub_seconds_max,"
+                " or no revision could ever be confirmed"
+            )
+
     def _check_access(self) -> None:
         try:
             check_access(self.model.access)
@@ -230,6 +257,9 @@ class _Assembly:
         adapter = plugins.adapter(shared.adapter, where=f"{self.where}: {at}.adapter")
         rest = {key: value for key, value in raw.items() if key not in _SHARED_KEYS}
         settings = convert(rest, adapter.settings, where=self.where, at=at)
+        exposed = self.reach.exposes(name, rest) if self.reach is not None else ""
+        if exposed:
+            raise ConfigError(f"{self.where}: {at}.{exposed}: secrets, keys or the journal lie there")
         lane = shared.lane or (next(iter(self.model.lanes)) if len(self.model.lanes) == 1 else "")
         translator = self._translator(shared, at)
         keyed = self._keyed(name, shared, adapter, translator)
@@ -264,7 +294,7 @@ class _Assembly:
                 shared.pack,
                 shared.options,
                 where=f"{self.where}: {at}.pack",
-                read_region=lambda name: self._table(self.directory / name),
+                read_region=lambda name: self._table(self._place(name)),
             )
             self.files.append(pack.sha256.encode())
             return pack
@@ -273,10 +303,29 @@ class _Assembly:
         return self._mapping(str(shared.mapping), f"{at}.mapping")
 
     def _mapping(self, relative: str, at: str) -> Translator:
-        path = self.directory / relative
+        path = self._place(relative)
         raw = self._read(path, at)
         self.files.append(msgspec.json.encode(raw, order="sorted", enc_hook=str))
-        return load_mapping(path.read_text("utf-8"), relative, lambda name: self._table(path.parent / name))
+        text = path.read_text("utf-8")
+        return load_mapping(text, relative, self._beside(relative))
+
+    def _beside(self, mapping: str) -> Callable[[str], str]:
+        """Reads the tables of a mapping."""
+        folder = posixpath.dirname(mapping)
+        return lambda name: self._table(self._place(posixpath.join(folder, name), mapping=mapping))
+
+    def _place(self, relative: str, *, mapping: str | None = None) -> Path:
+        """Where a mapping, policy, or table (of a mapping) lies.
+
+        Raises `ConfigError` when headquarters would have a file read that is none of its business.
+        """
+        found = self.overlay.place(relative) if self.overlay is not None else None
+        if found is not None:
+            return found
+        steered = self.overlay is not None and mapping is not None and self.overlay.place(mapping) is not None
+        if self.reach is not None and not self.reach.covers(relative, None if steered else mapping):
+            raise ConfigError(f"{self.where}: {relative} is not in the revision, and no file that it may name")
+        return self.directory / relative
 
     def _read(self, path: Path, at: str) -> dict[str, Any]:
         """A file that a key names: what is wrong with it is said with that key. Raises `ConfigError`."""
@@ -295,8 +344,9 @@ class _Assembly:
 
     def _policy(self) -> Policy:
         relative = self.model.residency.policy
-        self._read(self.directory / relative, "residency.policy")
-        text = (self.directory / relative).read_text("utf-8")
+        path = self._place(relative)
+        self._read(path, "residency.policy")
+        text = path.read_text("utf-8")
         self.files.append(text.encode())
         return load_policy(text, where=relative)
 

@@ -79,6 +79,10 @@ def fixed(old: Configuration, new: Configuration) -> None:
         raise Refused(
             "restart to change journal.watchdog_seconds: the timer guards the whole process", hint="or put it back"
         )
+    if (old.model.fleet is None) != (new.model.fleet is None):
+        raise Refused(
+            "restart to let headquarters steer this region, or no longer: [fleet] came or went", hint="or put it back"
+        )
     before, after = parse_listen(gateway.listen), parse_listen(wanted.listen)
     if before != after and before[1] == after[1] and (before[0] in _ANYWHERE or after[0] in _ANYWHERE):
         raise Refused(
@@ -186,7 +190,7 @@ def _others(old: Configuration, new: Configuration, turned: frozenset[str]) -> I
     yield from _table("residency", ["policy"] if old.policy.digest != new.policy.digest else [])
     renewed = ["certificate"] if "gateway.tls" in turned and before.gateway.tls and after.gateway.tls else []
     yield from _table("gateway", [*_keys(before.gateway, after.gateway), *renewed])
-    for name in ("access", "journal", "evidence", "alerts", "secrets"):
+    for name in ("access", "journal", "evidence", "alerts", "secrets", "fleet"):
         yield from _table(name, _keys(getattr(before, name), getattr(after, name)))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from runtime.access.settings import AccessSettings
+from runtime.fleet.settings import FleetSettings
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Route
@@ -104,3 +105,5 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerts: AlertSettings = field(default_factory=AlertSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    fleet: FleetSettings | None = None
+    """Headquarters may steer this region; without the table nobody does."""

@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from runtime.config.assemble import Configuration, load_configuration
+from runtime.config.assemble import Configuration
 from runtime.doctor import agent, disk, files, host, hub, network
 from runtime.errors import EntrepotError
+from runtime.fleet.force import load_in_force
 from runtime.ports import Finding
 from runtime.setup.place import agent_user, service_of
 
@@ -44,7 +45,7 @@ def worst(findings: Iterable[Finding]) -> str:
 
 def _load(find_config: Callable[[], Path], loaded: list[tuple[Path, Configuration]]) -> Iterator[Finding]:
     path = find_config()
-    configuration = load_configuration(path)
+    configuration = load_in_force(path)
     loaded.append((path, configuration))
     yield from files.configuration(path, configuration)
 

@@ -1,5 +1,7 @@
-"""What headquarters and a region say to each other about configuration, and what each may decide. Pure but for `slots`.
+"""What headquarters and a region say to each other about configuration, and what each may decide.
 
-documents    the statements, and who signs them
-signing      a statement, its signature, and the roles that may say it
+documents, signing, post    the statements, the roles that may say them, the way to the hub
+settings, steering, loosening, lifecycle, health    decide, pure: what may be, what follows, what is worse than before
+slots, force, rehearsal    what is on disk, which of it is in force, what a revision would change
+steward, vitals, probe, announcer, regional    do: ask, apply, watch, take back, tell; and the region's own word
 """

@@ -176,5 +176,33 @@ ALERTS: dict[str, AlertKind] = {
         what_to_do="Look at the sentence of the alert; put certificate and key of one pair in place, readable for the agent.",
         after_seconds=30.0,
     ),
+    "revision_reverted": AlertKind(
+        severity="warning",
+        title="A configuration of headquarters was taken back",
+        what_it_means="A revision broke something here, or could not prove in time that it does not.",
+        what_the_agent_did="It went back to what was confirmed before, remembers the version, and tells headquarters.",
+        what_to_do="Tell the central team the reason. Nothing to do in the region; a newer revision replaces this one.",
+    ),
+    "revision_rejected": AlertKind(
+        severity="warning",
+        title="What headquarters offers was refused",
+        what_it_means="A revision is old, forged, not allowed here, or cannot work on this agent. The sentence says which.",
+        what_the_agent_did="It took nothing of it, goes on with what is in force, and tells headquarters.",
+        what_to_do="Tell the central team. If the sentence says forged or rolled back, ask who had access to the hub.",
+    ),
+    "control_plane_stale": AlertKind(
+        severity="warning",
+        title="Headquarters has not spoken for too long",
+        what_it_means="Its last signed word has expired: it may be away, or somebody keeps newer words from this region.",
+        what_the_agent_did="It takes no change any more. Receiving, translating and sending go on as they are.",
+        what_to_do="Ask the central team whether it still publishes (`entrepot revision show` says until when).",
+    ),
+    "override_in_force": AlertKind(
+        severity="warning",
+        title="The region overrides headquarters for a while",
+        what_it_means="Regional IT has put something else into force for a limited time.",
+        what_the_agent_did="It works by the override, and goes back by itself when its time is over.",
+        what_to_do="Mend the reason with the central team, then `entrepot revision resume`.",
+    ),
 }
 """Name → what it says. The name is the metric label, the log field and the heading in the documentation."""

@@ -13,6 +13,7 @@ from adapters.file_drop.settings import FileDropSettings
 from adapters.webhook.settings import Auth, WebhookSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
 from runtime.config import model
+from runtime.fleet.settings import FleetSettings
 from runtime.gateway.settings import GatewaySettings, SourceLimits, TlsSettings
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Condition, Route
@@ -37,6 +38,7 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[journal]", model.JournalSettings),
     ("[evidence]", model.EvidenceSettings),
     ("[alerts]", AlertSettings),
+    ("[fleet]", FleetSettings),
     ("[lanes.NAME]", model.LaneSettings),
     ("[[routes]]", Route),
     ("[[routes]] when", Condition),

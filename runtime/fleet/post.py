@@ -1,0 +1,44 @@
+"""How headquarters and an agent reach each other about configuration: the side of the hub. Declarations only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from runtime.ports import Hub, Scope
+
+
+class FleetPost(Protocol):
+    """What headquarters and an agent leave for each other at the hub. Bytes only: who signed what is judged elsewhere.
+
+    Every call raises `Retryable` while the hub is away, and is bounded in time.
+    """
+
+    @property
+    def server(self) -> str:
+        """Version of the hub's server; empty while it is away."""
+        ...
+
+    async def run(self, hear: Callable[[], None]) -> None:
+        """Stay connected until cancelled. `hear` is called after each connection and at each poke; it must not block."""
+        ...
+
+    async def newest(self) -> bytes | None:
+        """The newest signed timestamp; None when there is none."""
+        ...
+
+    async def revision(self, version: int) -> bytes | None: ...
+
+    async def file(self, sha256: str) -> bytes | None:
+        """The content with this digest, unchecked; None when it is not there."""
+        ...
+
+    async def report(self, kind: Literal["status", "presence"], document: bytes) -> None:
+        """Returns when the hub has stored it."""
+        ...
+
+
+class FleetHub(Hub, Protocol):
+    """A hub over which a fleet can be steered."""
+
+    def post(self, settings: Any, scope: Scope) -> FleetPost: ...

@@ -1,0 +1,131 @@
+"""The agent's side of the fleet over NATS: asks for its own subjects by name, hears pokes, leaves its reports.
+
+Exact subjects only: direct gets carry the subject they ask for, so that permissions can name each one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import SystemRandom
+from typing import Literal
+
+import anyio
+import msgspec
+
+from runtime.errors import ConfigError, Permanent
+from runtime.policy.retry import Backoff, wait_seconds
+from runtime.ports import Scope
+from sync import fleet_names as names
+from sync.channel import Channel, HubAway
+from sync.link import NatsLink
+from sync.settings import HubSettings
+from sync.wire import Reply
+
+ANSWER_SECONDS_MAX = 5.0
+EVERYBODY = "all"
+_NO_MESSAGE = b"NATS/1.0 404"
+_NOBODY = b"NATS/1.0 503"
+_draw = SystemRandom().random
+_decode = msgspec.json.Decoder(Reply).decode
+
+
+class NatsPost:
+    """Implements `runtime.fleet.post.FleetPost`. A connection of its own: replacing the uplink's does not disturb it."""
+
+    def __init__(self, settings: HubSettings, scope: Scope) -> None:
+        self._settings = settings
+        self._region = scope.region
+        self._link = NatsLink(settings, scope)
+        self._channel: Channel | None = None
+
+    @property
+    def server(self) -> str:
+        """See `FleetPost`."""
+        return "" if self._channel is None else ".".join(map(str, self._channel.version))
+
+    async def run(self, hear: Callable[[], None]) -> None:
+        """See `FleetPost`."""
+        settings, attempt = self._settings, 0
+        backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
+        while True:
+            try:
+                async with self._link.opened() as channel:
+                    attempt = 0
+                    await self._serve(channel, hear)
+            except (HubAway, ConfigError):
+                attempt += 1  # the uplink meets the same, and tells why
+            finally:
+                self._channel = None
+            await anyio.sleep(wait_seconds(backoff, max(1, attempt), _draw()))
+
+    async def _serve(self, channel: Channel, hear: Callable[[], None]) -> None:
+        """Until the connection is lost, or half of the credentials' life is over."""
+        for whom in (self._region, EVERYBODY):
+            await channel.listen(names.poke(whom), lambda subject, headers, data: hear())
+        self._channel = channel
+        hear()
+        with anyio.move_on_after(self._link.life_seconds):
+            await channel.lost.wait()
+
+    async def newest(self) -> bytes | None:
+        """See `FleetPost`."""
+        return await self._last(names.timestamp(self._region))
+
+    async def revision(self, version: int) -> bytes | None:
+        """See `FleetPost`."""
+        return await self._last(names.revision(self._region, version))
+
+    async def file(self, sha256: str) -> bytes | None:
+        """See `FleetPost`."""
+        return await self._last(names.file(self._region, sha256))
+
+    async def report(self, kind: Literal["status", "presence"], document: bytes) -> None:
+        """See `FleetPost`. Raises `Permanent` when the hub answers that it does not store it."""
+        subject = names.status(self._region) if kind == "status" else names.presence(self._region)
+        channel = self._connected()
+        if len(document) > channel.bytes_max:
+            raise Permanent(f"the {kind} has {len(document)} bytes, the hub takes {channel.bytes_max}")
+        _, data = await exchange(channel, subject, document)
+        try:
+            answer = _decode(data)
+        except msgspec.MsgspecError:
+            raise HubAway(f"the hub's answer to {subject} cannot be read") from None
+        if answer.error is not None or answer.stream != names.STATE_STREAM:
+            why = answer.error.description if answer.error is not None else f"it stands in {answer.stream!r}"
+            raise Permanent(f"the hub did not keep the {kind} in {names.STATE_STREAM}: {why}")
+
+    async def _last(self, subject: str) -> bytes | None:
+        """The last message of a subject; a replica may answer, which is why versions are signed and never fall."""
+        asked = f"$JS.API.DIRECT.GET.{names.CONFIG_STREAM}.{subject}"
+        headers, data = await exchange(self._connected(), asked, b"")
+        return None if headers.startswith(_NO_MESSAGE) else data
+
+    def _connected(self) -> Channel:
+        if self._channel is None or self._channel.lost.is_set():
+            raise HubAway("there is no connection to the hub")
+        return self._channel
+
+
+async def exchange(channel: Channel, subject: str, payload: bytes) -> tuple[bytes, bytes]:
+    """One question and its answer: (header block, data). Raises `HubAway`."""
+    answered = anyio.Event()
+    found: list[tuple[bytes, bytes]] = []
+
+    def on_answer(_subject: bytes, headers: bytes, data: bytes) -> None:
+        found.append((headers, data))
+        answered.set()
+
+    inbox = channel.inbox()
+    stop = await channel.listen(inbox, on_answer)
+    try:
+        await channel.write(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), inbox.encode(), len(payload), payload))
+        with anyio.fail_after(ANSWER_SECONDS_MAX):
+            await answered.wait()
+    except TimeoutError:
+        raise HubAway(f"the hub did not answer {subject} within {ANSWER_SECONDS_MAX:g} s") from None
+    finally:
+        stop()
+    headers, data = found[0]
+    if headers.startswith(_NOBODY):
+        raise HubAway(f"nobody at the hub answers {subject}: the stream is missing, not ready, or not allowed")
+    return headers, data
