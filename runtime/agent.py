@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.metadata import version as package_version
 from sys import version_info
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -26,6 +27,8 @@ from runtime.config.change import Plan
 from runtime.crew import Crew
 from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed
 from runtime.fleet.announcer import Announcer
+from runtime.fleet.answers import Answers
+from runtime.fleet.errands import Errands
 from runtime.fleet.force import Standing, load_in_force
 from runtime.fleet.regional import Regional, in_short
 from runtime.fleet.slots import Slots
@@ -85,6 +88,7 @@ class Agent:
         self._changeover: Changeover | None = None
         self._standing = standing
         self._steward: Steward | None = None
+        self._operations: Operations | None = None
 
     # ------------------------------------------------------------ from start to stop
 
@@ -127,7 +131,7 @@ class Agent:
             self._keep(kept, "care", lambda: steps.care(gateway.answers))
             self._keep(kept, "access", kernel.doorkeeper.run)
             self._steward = await self._steered(kernel, gateway, steps)
-            operations = Operations(
+            self._operations = operations = Operations(
                 kernel,
                 partial(self._status, kernel),
                 running=True,
@@ -250,8 +254,21 @@ class Agent:
             running=lambda: kernel.configuration,
             vitals=Vitals(kernel, gateway, steps, self.watchpost, self.counters),
             announcer=Announcer(kernel, gateway, self.watchpost.alerts, partial(self._status, kernel)),
+            errands=Errands(kernel, self._asked, self._renew_soon, self.log),
+            answers=Answers(kernel, self._asked),
             log=self.log,
         )
+
+    async def _asked(self, verb: str, parameters: dict[str, Any]) -> Any:
+        """A verb that headquarters asks for. Raises `Retryable` in a start."""
+        if self._operations is None:
+            raise Retryable("the agent is starting")
+        return await self._operations.call(verb, parameters)
+
+    def _renew_soon(self) -> None:
+        """Connect to the hub anew: the files of the login are read again for each connection."""
+        if self._changeover is not None:
+            self._changeover.reconnect()
 
     async def _reload_if_possible(self) -> None:
         try:

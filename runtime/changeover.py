@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import anyio
 from aiohttp import web
 from anyio.to_thread import run_sync
+from msgspec.structs import replace
 
 from runtime.config.assemble import Configuration
 from runtime.config.change import Plan, compare, fixed
@@ -105,6 +106,13 @@ class Changeover:
                     f"{error}, and order would be lost: {reasons}",
                     hint="reload again when the hub has them (`entrepot status` shows the lanes); nothing has changed",
                 ) from None
+
+    def reconnect(self) -> None:
+        """Replace the connection to the hub by one made with the same settings; what is on the wire is answered first."""
+        self._watchpost.hub_changes()
+        link = self.revision.configuration.link()
+        self.revision = replace(self.revision, link=link)
+        self._shipping.change_soon([UPLINK], self.revision.uplink(self._kernel, self._watchpost))
 
     def _enter(self, following: Revision, plan: Plan) -> None:
         """Everything else follows at once; tasks end at their own safe points and begin anew."""

@@ -15,6 +15,8 @@ from runtime.errors import Permanent, Retryable
 
 Handler = Callable[[bytes, bytes, bytes], None]
 """Called with (subject, header block, data) as soon as a message arrives; must not raise or block."""
+RequestHandler = Callable[[bytes, bytes], None]
+"""Called with (subject, reply subject) of a question; must not raise or block."""
 STREAM_MISSING = 10059
 MESSAGE_MISSING = 10037
 REPLICAS_UNSUPPORTED = 10074
@@ -65,6 +67,10 @@ class Channel(Protocol):
 
     async def listen(self, subject: str, handler: Handler) -> Callable[[], None]:
         """Subscribe; the result ends it. Raises `HubAway`."""
+        ...
+
+    async def listen_for_requests(self, subject: str, handler: RequestHandler) -> Callable[[], None]:
+        """Subscribe to questions; the result ends it. Raises `HubAway`."""
         ...
 
     def close(self) -> None:

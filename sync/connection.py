@@ -20,7 +20,7 @@ from nats.aio.client import Client
 
 from sync.access import Access
 from sync.advice import next_step
-from sync.channel import ApiError, Handler, HubAway
+from sync.channel import ApiError, Handler, HubAway, RequestHandler
 
 PING_SECONDS = 5
 PINGS_MAX = 2
@@ -34,6 +34,7 @@ class _Client(Client):
         super().__init__()
         self.lost = anyio.Event()
         self._handlers: dict[int, Handler] = {}
+        self._questions: dict[int, RequestHandler] = {}
         self.why = ""
         self._must_encrypt = must_encrypt
         self._on_error = on_error
@@ -60,6 +61,8 @@ class _Client(Client):
         handler = self._handlers.get(sid)
         if handler is not None:
             handler(subject, headers or b"", data)
+        elif (asked := self._questions.get(sid)) is not None:
+            asked(subject, reply or b"")
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         """The inherited close drains to a peer that may be dead, and would wait for ever."""
@@ -96,14 +99,25 @@ class _Client(Client):
 
     def subscribe_now(self, subject: str, handler: Handler) -> int:
         """nats-py queues its SUB for a later flush; frames written meanwhile would lose their answers."""
+        sid = self._subscribe_now(subject)
+        self._handlers[sid] = handler
+        return sid
+
+    def answer_now(self, subject: str, handler: RequestHandler) -> int:
+        """`subscribe_now` for questions: they are answered on a subject that comes with them."""
+        sid = self._subscribe_now(subject)
+        self._questions[sid] = handler
+        return sid
+
+    def _subscribe_now(self, subject: str) -> int:
         self._sid += 1
-        self._handlers[self._sid] = handler
         self.put(b"SUB %b %d\r\n" % (subject.encode(), self._sid))
         return self._sid
 
     def unsubscribe_now(self, sid: int) -> None:
         """The end of `subscribe_now`."""
         self._handlers.pop(sid, None)
+        self._questions.pop(sid, None)
         self.put(b"UNSUB %d\r\n" % sid)
 
     def certificate(self) -> dict[str, Any]:
@@ -172,6 +186,12 @@ class Connection:
     async def listen(self, subject: str, handler: Handler) -> Callable[[], None]:
         """See `Channel`."""
         sid = self._client.subscribe_now(subject, handler)
+        await self._client.drain()
+        return lambda: self._client.unsubscribe_now(sid)
+
+    async def listen_for_requests(self, subject: str, handler: RequestHandler) -> Callable[[], None]:
+        """See `Channel`."""
+        sid = self._client.answer_now(subject, handler)
         await self._client.drain()
         return lambda: self._client.unsubscribe_now(sid)
 

@@ -5,7 +5,7 @@ Exact subjects only: direct gets carry the subject they ask for, so that permiss
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import SystemRandom
 from typing import Literal
 
@@ -18,6 +18,7 @@ from runtime.ports import Scope
 from sync import fleet_names as names
 from sync.channel import Channel, HubAway
 from sync.link import NatsLink
+from sync.questions import Questions
 from sync.settings import HubSettings
 from sync.wire import Reply
 
@@ -43,7 +44,7 @@ class NatsPost:
         """See `FleetPost`."""
         return "" if self._channel is None else ".".join(map(str, self._channel.version))
 
-    async def run(self, hear: Callable[[], None]) -> None:
+    async def run(self, hear: Callable[[], None], answer: Callable[[str], Awaitable[bytes]]) -> None:
         """See `FleetPost`."""
         settings, attempt = self._settings, 0
         backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
@@ -51,21 +52,26 @@ class NatsPost:
             try:
                 async with self._link.opened() as channel:
                     attempt = 0
-                    await self._serve(channel, hear)
+                    await self._serve(channel, hear, answer)
             except (HubAway, ConfigError):
                 attempt += 1  # the uplink meets the same, and tells why
             finally:
                 self._channel = None
             await anyio.sleep(wait_seconds(backoff, max(1, attempt), _draw()))
 
-    async def _serve(self, channel: Channel, hear: Callable[[], None]) -> None:
+    async def _serve(
+        self, channel: Channel, hear: Callable[[], None], answer: Callable[[str], Awaitable[bytes]]
+    ) -> None:
         """Until the connection is lost, or half of the credentials' life is over."""
         for whom in (self._region, EVERYBODY):
             await channel.listen(names.poke(whom), lambda subject, headers, data: hear())
-        self._channel = channel
-        hear()
-        with anyio.move_on_after(self._link.life_seconds):
-            await channel.lost.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Questions(channel, self._region, answer).run)
+            self._channel = channel
+            hear()
+            with anyio.move_on_after(self._link.life_seconds):
+                await channel.lost.wait()
+            tasks.cancel_scope.cancel()
 
     async def newest(self) -> bytes | None:
         """See `FleetPost`."""
@@ -79,9 +85,28 @@ class NatsPost:
         """See `FleetPost`."""
         return await self._last(names.file(self._region, sha256))
 
-    async def report(self, kind: Literal["status", "presence"], document: bytes) -> None:
+    async def newest_action(self) -> bytes | None:
+        """See `FleetPost`."""
+        return await self._last(names.newest_action(self._region), names.ACTIONS_STREAM)
+
+    async def action(self, identifier: str) -> bytes | None:
+        """See `FleetPost`."""
+        return await self._last(names.action(self._region, identifier), names.ACTIONS_STREAM)
+
+    async def watermark(self) -> bytes | None:
+        """See `FleetPost`."""
+        return await self._last(names.watermark(self._region))
+
+    async def report(
+        self, kind: Literal["status", "presence", "result"], document: bytes, identifier: str = ""
+    ) -> None:
         """See `FleetPost`. Raises `Permanent` when the hub answers that it does not store it."""
-        subject = names.status(self._region) if kind == "status" else names.presence(self._region)
+        region = self._region
+        subject = {
+            "status": names.status(region),
+            "presence": names.presence(region),
+            "result": names.result(region, identifier),
+        }[kind]
         channel = self._connected()
         if len(document) > channel.bytes_max:
             raise Permanent(f"the {kind} has {len(document)} bytes, the hub takes {channel.bytes_max}")
@@ -94,9 +119,9 @@ class NatsPost:
             why = answer.error.description if answer.error is not None else f"it stands in {answer.stream!r}"
             raise Permanent(f"the hub did not keep the {kind} in {names.STATE_STREAM}: {why}")
 
-    async def _last(self, subject: str) -> bytes | None:
+    async def _last(self, subject: str, stream: str = names.CONFIG_STREAM) -> bytes | None:
         """The last message of a subject; a replica may answer, which is why versions are signed and never fall."""
-        asked = f"$JS.API.DIRECT.GET.{names.CONFIG_STREAM}.{subject}"
+        asked = f"$JS.API.DIRECT.GET.{stream}.{subject}"
         headers, data = await exchange(self._connected(), asked, b"")
         return None if headers.startswith(_NO_MESSAGE) else data
 

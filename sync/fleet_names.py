@@ -62,6 +62,11 @@ def action(region: str, identifier: str) -> str:
     return f"ac.{region}.{identifier}"
 
 
+def newest_action(region: str) -> str:
+    """The newest action once more: it names the one before it."""
+    return f"ac.{region}.newest"
+
+
 def poke(region: str) -> str:
     """A hint without content: look now. `all` is heard by everybody."""
     return f"fleet.{region}.poke"

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from msgspec import Struct, field
 
 from runtime.ports import HubObserver, Scope
-from sync.channel import MESSAGE_MISSING, STREAM_MISSING, ApiError, Channel, Handler, HubAway
+from sync.channel import MESSAGE_MISSING, STREAM_MISSING, ApiError, Channel, Handler, HubAway, RequestHandler
 from sync.link import NatsLink
 from sync.settings import HubSettings
 from sync.wire import EXPECTED_HEADER, parse_headers
@@ -219,6 +219,10 @@ class MemoryChannel:
             return
         for answer in self._hub.publish(frames):
             self._deliver(answer)
+
+    async def listen_for_requests(self, subject: str, handler: RequestHandler) -> Callable[[], None]:
+        """See `Channel`. In memory nobody asks."""
+        return lambda: None
 
     async def listen(self, subject: str, handler: Handler) -> Callable[[], None]:
         """See `Channel`."""

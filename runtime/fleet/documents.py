@@ -59,6 +59,8 @@ class Action(Statement, frozen=True, kw_only=True):
 
     id: str
     """[a-z0-9-], chosen by the sender."""
+    previous: str = ""
+    """The id of the action before this one for the same region; empty: the first. So an agent finds what it missed."""
     verb: Literal["pause", "resume", "replay", "drain", "rotate"]
     parameters: dict[str, Any] = {}
     expires_at: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, Protocol
 
 from runtime.ports import Hub, Scope
@@ -19,8 +19,11 @@ class FleetPost(Protocol):
         """Version of the hub's server; empty while it is away."""
         ...
 
-    async def run(self, hear: Callable[[], None]) -> None:
-        """Stay connected until cancelled. `hear` is called after each connection and at each poke; it must not block."""
+    async def run(self, hear: Callable[[], None], answer: Callable[[str], Awaitable[bytes]]) -> None:
+        """Stay connected until cancelled. `hear` is called after each connection and at each poke; it must not block.
+
+        `answer(name)` gives the answer to headquarters' question of this name; it never raises.
+        """
         ...
 
     async def newest(self) -> bytes | None:
@@ -33,8 +36,16 @@ class FleetPost(Protocol):
         """The content with this digest, unchecked; None when it is not there."""
         ...
 
-    async def report(self, kind: Literal["status", "presence"], document: bytes) -> None:
-        """Returns when the hub has stored it."""
+    async def newest_action(self) -> bytes | None: ...
+
+    async def action(self, identifier: str) -> bytes | None: ...
+
+    async def watermark(self) -> bytes | None: ...
+
+    async def report(
+        self, kind: Literal["status", "presence", "result"], document: bytes, identifier: str = ""
+    ) -> None:
+        """Returns when the hub has stored it. `identifier`: of the action that a result is about."""
         ...
 
 

@@ -23,7 +23,9 @@ from runtime.config.change import Plan
 from runtime.errors import EntrepotError, Permanent, Refused, Retryable, StorageFailed, Undrained
 from runtime.fleet import lifecycle
 from runtime.fleet.announcer import Announcer
+from runtime.fleet.answers import Answers
 from runtime.fleet.documents import REVISION, TIMESTAMP, Revision, Timestamp
+from runtime.fleet.errands import Errands, quietly
 from runtime.fleet.force import load_version
 from runtime.fleet.lifecycle import Failed, Override, Passed, State, Trial
 from runtime.fleet.post import FleetPost
@@ -51,12 +53,13 @@ class Steward:
 
     def __init__(
         self, path: Path, slots: Slots, state: State, *, work: Work, running: Callable[[], Configuration],
-        vitals: Vitals, announcer: Announcer, log: Log,
+        vitals: Vitals, announcer: Announcer, errands: Errands, answers: Answers, log: Log,
     ) -> None:  # fmt: skip
         """`path`: entrepot.toml. `state`: what `load_at_start` has left. `running`: the configuration in force."""
         self._path, self._slots, self.state = path, slots, state
         self._written = state
         self._work, self._running, self._vitals, self._announcer, self._log = work, running, vitals, announcer, log
+        self._errands, self._answers = errands, answers
         self._turn = anyio.Lock()
         self._due = anyio.Event()
         self._post: FleetPost = running().post()
@@ -97,7 +100,7 @@ class Steward:
             self._post, self._post_settings = configuration.post(), configuration.hub_settings
             self._posting = anyio.CancelScope()
             with self._posting:
-                await self._post.run(self._due_now)
+                await self._post.run(self._due_now, self._answers.to)
 
     def _is_elsewhere(self) -> bool:
         """Whether the connection was made by other settings than those in force."""
@@ -150,6 +153,7 @@ class Steward:
                 self._log.limited("headquarters cannot be asked", reason=str(error))
             self._tell()
             await self._report()
+        await quietly(self._errands, self._post, self._log)
 
     async def _ask(self) -> bool:
         """Whether headquarters' newest word is there and is believed: only then anything goes further."""

@@ -1,0 +1,77 @@
+"""Answers headquarters' read-only questions, each under its fixed name and through the egress gate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from sys import version_info
+from typing import Any
+
+import msgspec
+from anyio.to_thread import run_sync
+
+from runtime.doctor.examine import examine
+from runtime.errors import EntrepotError
+from runtime.fleet.egress import gate
+from runtime.fleet.probes import PROBES
+from runtime.journal.store import SQLITE_VERSION
+from runtime.kernel import Kernel
+from runtime.reports import program_version
+
+LETTERS_MAX = 1_000
+Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
+
+class Answers:
+    """Of one agent."""
+
+    def __init__(self, kernel: Kernel, call: Call) -> None:
+        self._kernel, self._call = kernel, call
+        self._asked: dict[str, Callable[[], Awaitable[Any]]] = {
+            "status": partial(call, "status", {}),
+            "config": partial(call, "revision.show", {}),
+            "sources": self._sources,
+            "letters": self._letters,
+            "journal": partial(call, "journal.stats", {}),
+            "doctor": self._doctor,
+            "versions": self._versions,
+        }
+        assert self._asked.keys() == PROBES.keys(), "every probe has its answer"
+
+    async def to(self, name: str) -> bytes:
+        """JSON; an unknown name and a failure are answers, too. Never raises."""
+        asked = self._asked.get(name)
+        if asked is None:
+            return _json({"error": "this agent knows no such probe", "probes": sorted(PROBES)})
+        try:
+            return _json(gate(msgspec.to_builtins(await asked())))
+        except EntrepotError as error:
+            return _json(gate({"error": str(error)}))
+        except Exception as error:  # noqa: BLE001 - whoever asks from afar must not wait for nothing
+            return _json({"error": f"the probe failed ({type(error).__name__})"})
+
+    async def _sources(self) -> Any:
+        status = await self._call("status", {})
+        listed = await self._call("source.list", {})
+        return [source | {"letters": status["letters"].get(source["source"], 0)} for source in listed]
+
+    async def _letters(self) -> Any:
+        rows = await self._call("letters.list", {"limit": LETTERS_MAX})
+        counted = Counter((row["source"], str(gate(row["reason"])), row["mapping"]) for row in rows)
+        return [
+            {"source": source, "reason": reason, "mapping": mapping, "count": count}
+            for (source, reason, mapping), count in counted.most_common()
+        ]
+
+    async def _doctor(self) -> Any:
+        path = self._kernel.configuration.path
+        return [msgspec.to_builtins(finding) for finding in await run_sync(lambda: list(examine(lambda: path)))]
+
+    async def _versions(self) -> Any:
+        python = ".".join(str(part) for part in version_info[:3])
+        return {"entrepot": program_version(), "python": python, "sqlite": SQLITE_VERSION}
+
+
+def _json(answer: Any) -> bytes:
+    return msgspec.json.encode(answer)
