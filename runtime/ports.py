@@ -459,8 +459,8 @@ class Observatory(Protocol):
         """Return when some region may have sent something. May wake for nothing."""
         ...
 
-    async def announced(self, region: str) -> bytes | None:
-        """The newest signed watermark."""
+    async def presence(self, region: str) -> bytes | None:
+        """The newest signed heartbeat; None when there is none."""
         ...
 
     async def announce(self, region: str, document: bytes) -> None: ...

@@ -13,7 +13,7 @@ from runtime import record
 from runtime.errors import Permanent
 from runtime.ports import HubRecord, Position, Proven, Survey
 from sync import fleet_names, stream, wire
-from sync.channel import ApiError, Channel, HubAway
+from sync.channel import STREAM_MISSING, ApiError, Channel, HubAway
 from sync.origins import Origins
 from sync.stream import StreamInfo
 from sync.verify import CheckpointCheck, LaneCheck
@@ -174,12 +174,17 @@ class NatsObservatory:
                 low = middle + 1
         return low
 
-    # ------------------------------------------------------------ the watermark
+    # ------------------------------------------------------------ heartbeats, the watermark
 
-    async def announced(self, region: str) -> bytes | None:
+    async def presence(self, region: str) -> bytes | None:
         """See `runtime.ports.Observatory`."""
-        body = {"last_by_subj": fleet_names.watermark(region)}
-        stored = await stream.get(self._channel, fleet_names.CONFIG_STREAM, body)
+        try:
+            body = {"last_by_subj": fleet_names.presence(region)}
+            stored = await stream.get(self._channel, fleet_names.STATE_STREAM, body)
+        except ApiError as error:
+            if error.err_code == STREAM_MISSING:
+                return None
+            raise
         return None if stored is None else stored.data
 
     async def announce(self, region: str, document: bytes) -> None:

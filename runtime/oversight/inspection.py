@@ -12,12 +12,16 @@ from anyio.to_thread import run_sync
 from msgspec import Struct
 
 from runtime import clock
-from runtime.fleet.documents import WATERMARK, Watermark
-from runtime.fleet.signing import Signer, sign
+from runtime.errors import Refused
+from runtime.fleet.documents import PRESENCE, WATERMARK, Presence, Watermark
+from runtime.fleet.lifecycle import instant_us
+from runtime.fleet.signing import Signer, read, sign
 from runtime.oversight.notebook import Notebook, Page
 from runtime.oversight.settle import Settling
 from runtime.ports import Observatory, Position, Survey
 
+SILENT_SECONDS = 300
+"""Five heartbeats at their default distance: a restart or an upgrade is no silence."""
 Kind = Literal["verified", "incident", "recovered", "announced"]
 
 
@@ -74,12 +78,25 @@ class Inspection:
                 continue  # enrolled, and has not sent anything yet
             survey = await observatory.survey(region, key, self._notebook.page(region).proven)
             behind += survey.behind
-            self._take(survey)
+            silence = await self._silence(observatory, region, key)
+            self._take(survey, [silence] if silence else [])
             await self._announce(observatory, region)
         await run_sync(self._notebook.save)
         return behind
 
-    def _take(self, survey: Survey) -> None:
+    async def _silence(self, observatory: Observatory, region: str, key: bytes) -> str:
+        """A sentence when a region that has a heartbeat has not been heard for too long; empty otherwise."""
+        document = await observatory.presence(region)
+        if document is None:
+            return ""  # headquarters does not steer it
+        try:
+            said = read(document, PRESENCE, Presence, keys=[key], environment=self._environment, region=region)
+        except Refused as error:
+            return f"its heartbeat does not hold: {error}"
+        silent = clock.now_us() - instant_us(said.issued_at) > SILENT_SECONDS * 1_000_000
+        return f"silent since {said.issued_at}: no heartbeat for more than {SILENT_SECONDS} s" if silent else ""
+
+    def _take(self, survey: Survey, more: list[str]) -> None:
         page = self._notebook.page(survey.region)
         page.proven = survey.proven
         settling = self._settling.setdefault(survey.region, Settling(self._settle_seconds))
@@ -92,7 +109,7 @@ class Inspection:
                 survey.region, "verified", "contiguous, unchanged, as signed",
                 records=survey.records, lanes=survey.proven.lanes,
             )  # fmt: skip
-        self._judge(survey.region, survey.problems)
+        self._judge(survey.region, survey.problems + more)
 
     def _judge(self, region: str, problems: list[str]) -> None:
         """Each problem is told once, and so is its end."""

@@ -8,18 +8,19 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from runtime import clock
 from runtime.envelope import Signed
 from runtime.errors import Permanent, Refused
-from runtime.fleet.documents import WATERMARK, Watermark
-from runtime.fleet.signing import read
+from runtime.fleet.documents import PRESENCE, WATERMARK, Presence, Watermark
+from runtime.fleet.signing import read, sign
 from runtime.identity import Identity
 from runtime.oversight.inspection import Finding, Inspection
 from runtime.oversight.notebook import FILE, Notebook
 from runtime.ports import Observatory, Position, Proven, Survey
-from tests.support.statements import KEY, PUBLIC
+from tests.support.statements import KEY, OTHER, PUBLIC
 
 pytestmark = pytest.mark.anyio
 REGION = "eu-de"
@@ -38,6 +39,7 @@ class StubHub:
         self.present = {REGION}
         self.documents: list[bytes] = []
         self.gone = False
+        self.heartbeat: bytes | None = None
 
     async def regions(self) -> dict[str, dict[str, int]]:
         return {region: {"realtime": self.seq} for region in self.present}
@@ -58,6 +60,9 @@ class StubHub:
 
     async def announce(self, region: str, document: bytes) -> None:
         self.documents.append(document)
+
+    async def presence(self, region: str) -> bytes | None:
+        return self.heartbeat
 
 
 class Round:
@@ -123,6 +128,32 @@ async def test_a_problem_is_told_once_and_so_is_its_end_and_meanwhile_nothing_se
     assert turn.inspection.troubled == []
     assert await turn(later=299) == []
     assert await turn(later=1) == ["announced"]
+
+
+def heartbeat(seconds_ago: float, key: Ed25519PrivateKey = KEY) -> bytes:
+    at_us = clock.now_us() - int(seconds_ago * 1_000_000)
+    said = Presence(
+        environment="test", region=REGION, issued_at=clock.rfc3339(at_us), number=1, versions={}, config="", books={},
+        lanes={},
+    )  # fmt: skip
+    return sign(Identity(key, b""), PRESENCE, said)
+
+
+async def test_a_silent_agent_is_an_incident_until_it_is_heard_again(turn: Round) -> None:
+    turn.hub.heartbeat = heartbeat(10)
+    await turn()
+    assert turn.inspection.troubled == []
+    turn.hub.heartbeat = heartbeat(301)
+    assert await turn() == ["incident"]
+    assert "silent since" in turn.told[-1].text
+    turn.hub.heartbeat = heartbeat(1)
+    assert await turn() == ["recovered"]
+
+
+async def test_a_heartbeat_that_somebody_else_signed_is_an_incident(turn: Round) -> None:
+    turn.hub.heartbeat = heartbeat(1, OTHER)
+    await turn()
+    assert turn.inspection.troubled == [REGION]
 
 
 async def test_a_region_without_a_key_is_an_incident(turn: Round) -> None:
