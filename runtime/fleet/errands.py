@@ -14,13 +14,13 @@ from runtime import clock
 from runtime.errors import EntrepotError, Permanent, Refused, Retryable, StorageFailed
 from runtime.fleet.documents import ACTION, RESULT, WATERMARK, Action, Result, Watermark
 from runtime.fleet.lifecycle import instant_us
+from runtime.fleet.post import FleetPost
 from runtime.fleet.settings import raw_keys
 from runtime.fleet.signing import read, sign
 from runtime.journal import actions, lanes, watermark
 from runtime.journal.store import Connection
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
-from runtime.fleet.post import FleetPost
 
 ACTIONS_MAX = 100
 """Actions looked at in one go, newest first: an agent that was away for long does not work off an endless list."""
