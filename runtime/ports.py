@@ -231,7 +231,8 @@ class Target(Protocol):
 
     async def deliver(self, delivery: Delivery) -> Delivered:
         """Raises `Retryable` (with `after_seconds` where the target said so), `Permanent` (becomes a letter),
-        `Refused` (the target wants no more: it is disabled until a person enables it)."""
+        `Refused` (the target wants no more: it is disabled until a person enables it).
+        """
         ...
 
     async def close(self) -> None: ...

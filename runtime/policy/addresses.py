@@ -17,6 +17,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_NUMBER = re.compile(r"[0-9]*|0x[0-9a-f]*")
+"""The last part of a host that some resolvers take for an address."""
 
 PRIVATE = {
     "loopback": ("127.0.0.0/8", "::1/128"),
@@ -160,11 +162,13 @@ def _check_origin(origin: Origin, reach: Reach) -> None:
         if why:
             raise ConfigError(f"url leads to {origin.host}, which {why}", hint=OPEN_HINT)
         if origin.plain and not is_private(origin.host):
-            raise ConfigError("url is http and leads out of the site: everybody on the way could read it", hint=TLS_HINT)
+            raise ConfigError(
+                "url is http and leads out of the site: everybody on the way could read it", hint=TLS_HINT
+            )
+    elif _NUMBER.fullmatch(origin.host.rstrip(".").rpartition(".")[2]):
+        raise ConfigError("url holds an address in an unusual form", hint="write it as four numbers with dots")
     elif origin.plain and not (reach.private or reach.networks):
         raise ConfigError("url is http: everybody on the way could read it", hint=TLS_HINT)
-    elif origin.host.rpartition(".")[2].isdigit():
-        raise ConfigError("url holds an address in an unusual form", hint="write it as four numbers with dots")
 
 
 OPEN_HINT = "if it is meant, set allow_private = true, or name its network in allow_networks"
