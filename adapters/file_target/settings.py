@@ -14,8 +14,8 @@ class Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     deliveries_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
     """Events in one file."""
-    seconds_max: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
-    """How long a file stays open after its first event."""
+    seconds_max: Annotated[float, Meta(ge=1, le=3_000)] = 30.0
+    """How long a file stays open after its first event. Less than the target's `timeout_seconds` (60): one delivery waits so long."""
 
 
 class FileTargetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,8 +45,8 @@ class OutboundSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """https, or http to an address of the site. Redirects are not followed, names that lead into the site are refused."""
     filters: Filters = []
     """Which events: CloudEvents filters (`exact`, `prefix`, `suffix`, `all`, `any`, `not`); all must hold, none: every event."""
-    timeout_seconds: Annotated[float, Meta(ge=1, le=120)] = 20.0
-    """For one try, from the name to the end of the answer."""
+    answer_seconds_max: Annotated[float, Meta(ge=1, le=120)] = 20.0
+    """For one try, from the name to the end of the answer; `timeout_seconds` cuts off whatever takes longer."""
     allow_private: bool = False
     """Whether addresses of this machine and its site may be connected to (127.0.0.0/8, 10.0.0.0/8, fc00::/7, …)."""
     allow_networks: Annotated[list[str], Meta(max_length=50)] = []
@@ -82,7 +82,7 @@ def plain_target(text: str) -> str:
 def open_door(door: Door, settings: OutboundSettings, context: TargetContext) -> Outgoing:
     """Raises `ConfigError` for a `ca_file` that cannot be read."""
     ca_file = str(Path(context.directory) / settings.ca_file) if settings.ca_file else ""
-    return Outgoing(door.origin, reach=door.reach, timeout_seconds=settings.timeout_seconds, ca_file=ca_file)
+    return Outgoing(door.origin, reach=door.reach, timeout_seconds=settings.answer_seconds_max, ca_file=ca_file)
 
 
 def wanted(door: Door, type: str, attributes: Mapping[str, str]) -> bool:

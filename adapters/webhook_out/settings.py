@@ -16,5 +16,5 @@ class WebhookOutSettings(OutboundSettings, frozen=True, kw_only=True, forbid_unk
     """`whsec_…` (shared, signs v1) or `whsk_…` (private Ed25519 key, signs v1a). Every one signs, so a key is rotated by naming the new one first and removing the old one later."""
     mode: Literal["structured", "binary"] = "structured"
     """`structured`: the body is the whole CloudEvent as JSON. `binary`: the body is its data, the attributes are `ce-…` headers."""
-    timeout_seconds: Annotated[float, Meta(ge=1, le=30)] = 20.0
+    answer_seconds_max: Annotated[float, Meta(ge=1, le=30)] = 20.0
     """For one try; Standard Webhooks recommends 15 to 30."""

@@ -257,7 +257,7 @@ def line(number: int) -> bytes:
 
 @pytest.mark.anyio
 async def test_a_batch_is_one_file_when_it_is_full(place: Path) -> None:
-    out = target(place, **BATCH, batch={"deliveries_max": 3, "seconds_max": 3600})
+    out = target(place, **BATCH, batch={"deliveries_max": 3, "seconds_max": 3000})
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             for number in (1, 2, 3):
@@ -282,7 +282,7 @@ async def test_a_batch_is_one_file_when_its_time_is_over_and_only_one_delivery_w
 
 @pytest.mark.anyio
 async def test_what_a_stop_finds_in_an_open_batch_appears(place: Path) -> None:
-    out = target(place, **BATCH, batch={"seconds_max": 3600})
+    out = target(place, **BATCH, batch={"seconds_max": 3000})
     async with anyio.create_task_group() as group:
         group.start_soon(out.deliver, delivery(1))
         while not list((place / "out" / folder.STATE).glob("*.part")):  # noqa: ASYNC110  the file is the event
@@ -300,7 +300,7 @@ async def test_what_a_stop_finds_in_an_open_batch_appears(place: Path) -> None:
 async def test_a_crash_while_a_batch_is_completed_loses_and_doubles_nothing(
     step: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = target(place, **BATCH, batch={"deliveries_max": 100, "seconds_max": 3600})
+    first = target(place, **BATCH, batch={"deliveries_max": 100, "seconds_max": 3000})
     async with anyio.create_task_group() as group:
         for number in (1, 2):
             group.start_soon(first.deliver, delivery(number))
@@ -312,7 +312,7 @@ async def test_a_crash_while_a_batch_is_completed_loses_and_doubles_nothing(
         with pytest.raises(Cut):
             await first.close()
     assert files(place) == {}
-    second = target(place, **BATCH, batch={"deliveries_max": 100, "seconds_max": 3600})
+    second = target(place, **BATCH, batch={"deliveries_max": 100, "seconds_max": 3000})
     with anyio.move_on_after(0.2):
         await second.deliver(delivery(1))
     await second.close()

@@ -47,7 +47,7 @@ INVALID: tuple[dict[str, Any], ...] = (
     {"url": "https://partner.example/a b"},
     {"url": "https://partner.example/#a"},
     {"mode": "batched"},
-    {"timeout_seconds": 120},
+    {"answer_seconds_max": 120},
     {"filters": [{"prefix": {"type": ""}}]},
     {"allow_networks": ["10.0.0.1/8"]},
 )
