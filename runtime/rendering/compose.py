@@ -170,7 +170,7 @@ def _leaf(tree: dict[str, Any], spot: Spot, frame: Frame, depth: int) -> Part:
                 raise Bad(f"is {kind_of(value)} instead of one value")
         except Bad as error:
             raise Permanent(f"{key}: {error} (rendering {title})") from None
-        except ArithmeticError as error:
+        except (ArithmeticError, ValueError) as error:
             raise Permanent(f"{key}: cannot be written ({type(error).__name__}, rendering {title})") from None
         return value
 

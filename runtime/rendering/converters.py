@@ -123,11 +123,10 @@ def instants(zone: tzinfo | None) -> dict[str, Change]:
 
 
 def _written(value: Any, zone: tzinfo | None, write: Callable[[datetime], Any]) -> Any:
-    """A date without a time of day stays the date that it is, whatever the zone."""
-    moment, quality = read_timed(value, zone or UTC)
-    if moment is None:
-        return None
-    return write(moment if quality == "date_only" else moment.astimezone(zone or UTC))
+    """A date without a time of day is read in the zone that it is written in, so it stays the date that it is."""
+    here = zone or UTC
+    moment, _ = read_timed(value, here)
+    return None if moment is None else write(moment.astimezone(here))
 
 
 def _milliseconds(moment: datetime) -> int:

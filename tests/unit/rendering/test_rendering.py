@@ -281,6 +281,13 @@ def test_whatever_text_stands_in_an_element_or_attribute_comes_out_again(text: s
     assert (root.get("a"), root.findtext("T")) == (text, text)
 
 
+def test_line_ends_and_tabs_come_out_of_elements_and_attributes_again() -> None:
+    text = "a\rb\nc\td\r\ne"
+    one = rendering('"@a" = "data.t"\nT = "data.t"', 'format = "xml"\nxml = { root = "R" }')
+    root = ET.fromstring(one.render(event_tree(delivery({"t": text}), "eu-de")))
+    assert (root.get("a"), root.findtext("T")) == (text, text)
+
+
 def test_a_character_that_xml_cannot_carry_is_a_letter() -> None:
     one = rendering('T = "data.t"', 'format = "xml"\nxml = { root = "R" }')
     with pytest.raises(Permanent, match="element T would hold a character"):
