@@ -16,10 +16,12 @@ from msgspec import Struct
 from yarl import URL
 
 from runtime.errors import ConfigError, Retryable
-from runtime.policy.addresses import OPEN_HINT, PUBLIC, TLS_HINT, Origin, Reach, is_private, refusal
+from runtime.policy.addresses import OPEN_HINT, PUBLIC, TLS_HINT, Origin, Reach, check_origin, is_private, refusal
 
 CONNECTIONS_MAX = 16
 """To one origin at once."""
+KEEP_SECONDS = 4.0
+"""How long an idle connection is kept: less than servers do (Node: 5 s), or the next request would meet a closed one."""
 AGENT = "entrepot"
 
 
@@ -77,7 +79,11 @@ class Outgoing:
         ca_file: str = "",
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """`ca_file`: certificates to trust instead of the system's. Raises `ConfigError` when it cannot be read."""
+        """`ca_file`: certificates to trust instead of the system's; read here.
+
+        Raises `ConfigError`, also for an origin that may not be reached: of an address no resolver is asked.
+        """
+        check_origin(origin, reach)
         self.origin = origin
         self._reach = reach
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -123,7 +129,11 @@ class Outgoing:
         if self._session is None:
             resolver = CheckedResolver(self.origin, self._reach, self._resolver or aiohttp.ThreadedResolver())
             connector = aiohttp.TCPConnector(
-                resolver=resolver, use_dns_cache=False, limit=CONNECTIONS_MAX, ssl=self._ssl or True
+                resolver=resolver,
+                use_dns_cache=False,
+                limit=CONNECTIONS_MAX,
+                keepalive_timeout=KEEP_SECONDS,
+                ssl=self._ssl or True,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

@@ -151,12 +151,12 @@ def split_origin(url: str, reach: Reach = PUBLIC) -> tuple[Origin, str]:
     origin = Origin(scheme, host, port or (80 if scheme == "http" else 443))
     if origin.port > 65_535:
         raise ConfigError(f"url names the port {origin.port}; there are 65535")
-    _check_origin(origin, reach)
+    check_origin(origin, reach)
     return origin, rest if rest.startswith("/") else f"/{rest}"
 
 
-def _check_origin(origin: Origin, reach: Reach) -> None:
-    """What can be said before any name is asked for."""
+def check_origin(origin: Origin, reach: Reach) -> None:
+    """What can be said before any name is asked for. Raises `ConfigError`."""
     if origin.literal:
         why = refusal(origin.host, reach)
         if why:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from ipaddress import ip_network
 from pathlib import Path
 
 import anyio
@@ -124,15 +125,9 @@ async def test_plain_http_to_a_name_that_leads_out_of_the_site_is_refused() -> N
 
 
 async def test_an_open_network_does_not_make_plain_http_to_the_internet_right() -> None:
-    reach = Reach(networks=split_reach("93.184.216.0/24"))
+    reach = Reach(networks=(ip_network("93.184.216.0/24"),))
     with pytest.raises(Retryable, match="without TLS"):
         await ask(client("http://partner.example", reach=reach, names=Names(["93.184.216.34"])))
-
-
-def split_reach(text: str) -> tuple:  # type: ignore[type-arg]
-    from ipaddress import ip_network
-
-    return (ip_network(text),)
 
 
 async def test_a_redirect_is_an_answer_and_nothing_more() -> None:
@@ -208,6 +203,12 @@ async def test_a_certificate_of_another_host_is_not_taken_although_the_address_i
         wrong = await anyio.to_thread.run_sync(trusting, "other.site")
         with pytest.raises(Retryable, match="not trusted"):
             await ask(wrong)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1"])
+def test_an_address_that_may_not_be_reached_is_refused_although_no_name_is_resolved(host: str) -> None:
+    with pytest.raises(ConfigError, match="leads to"):
+        Outgoing(Origin("https", host, 443), timeout_seconds=1)
 
 
 def test_a_ca_file_that_is_none_is_a_configuration_error(tmp_path: Path) -> None:
