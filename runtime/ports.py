@@ -15,6 +15,16 @@ from msgspec import Struct
 
 from runtime.envelope import Envelope, Event, Ignored, Message, Receipt, Sealed
 from runtime.errors import Refused
+from runtime.observatory import Observatory as Observatory
+from runtime.observatory import Position as Position
+from runtime.observatory import Proven as Proven
+from runtime.observatory import Signature as Signature
+from runtime.observatory import Survey as Survey
+from runtime.targets import Delivered as Delivered
+from runtime.targets import Delivery as Delivery
+from runtime.targets import Target as Target
+from runtime.targets import TargetAdapter as TargetAdapter
+from runtime.targets import TargetContext as TargetContext
 
 # ---------------------------------------------------------------- translation
 
@@ -175,76 +185,6 @@ class Adapter(Protocol):
     accepts_http: bool
 
     def source(self, settings: Any, context: SourceContext) -> Source: ...
-
-    def check(self, settings: Any, *, loopback: bool) -> Sequence[str]:
-        """Problems a person should know before the start, as sentences; raises `ConfigError` for fatal ones."""
-        ...
-
-
-# ---------------------------------------------------------------- targets: what is delivered inside the region
-
-
-class Delivery(Struct, frozen=True, kw_only=True):
-    """One event for one target, as often as it takes; the target sees the same `id` each time."""
-
-    id: str
-    """Idempotency key: `<region>.<lane>.<epoch>.<seq>` of the record at its origin; never changes between tries."""
-    type: str
-    key: str | None
-    """Business key; deliveries of one key arrive in order."""
-    attributes: Mapping[str, str]
-    """CloudEvents attributes, names without `ce-`, values decoded."""
-    data: bytes
-    """Canonical JSON."""
-    attempt: int
-    first_us: int
-    """When it was ready to be delivered, microseconds since 1970."""
-
-
-class Delivered(Struct, frozen=True, kw_only=True):
-    """What a target said when it took a delivery."""
-
-    reference: str = ""
-    """The target's own number for it, if it gave one; never a body, never personal data."""
-
-
-class TargetContext(Struct, frozen=True, kw_only=True):
-    """What the kernel lends to a target."""
-
-    name: str
-    region: str
-    secret: Callable[[str], bytes]
-    directory: str
-    log: Callable[..., None]
-    now_us: Callable[[], int]
-
-
-class Target(Protocol):
-    """A configured foreign system that takes deliveries."""
-
-    idempotent: bool
-    """Whether a second try with the same `id` changes nothing; otherwise status says at-least-once."""
-
-    def wants(self, type: str, attributes: Mapping[str, str]) -> bool:
-        """Whether this delivery concerns it. Pure."""
-        ...
-
-    async def deliver(self, delivery: Delivery) -> Delivered:
-        """Raises `Retryable` (with `after_seconds` where the target said so), `Permanent` (becomes a letter),
-        `Refused` (the target wants no more: it is disabled until a person enables it).
-        """
-        ...
-
-    async def close(self) -> None: ...
-
-
-class TargetAdapter(Protocol):
-    """The object behind an `entrepot.targets` entry point."""
-
-    name: str
-    settings: type[Struct]
-
-    def target(self, settings: Any, context: TargetContext) -> Target: ...
 
     def check(self, settings: Any, *, loopback: bool) -> Sequence[str]:
         """Problems a person should know before the start, as sentences; raises `ConfigError` for fatal ones."""
@@ -455,85 +395,6 @@ class Verdict(Struct, frozen=True, kw_only=True):
     lanes: list[LaneVerdict]
     checkpoints: int
     problems: list[str] = []
-
-
-# ---------------------------------------------------------------- headquarters: who looks at every region
-
-
-class Position(Struct, frozen=True, kw_only=True):
-    """One record of a lane, and with its chain every record before it."""
-
-    epoch: int
-    seq: int
-    chain: str
-    """Hex."""
-
-
-class Signature(Struct, frozen=True, kw_only=True):
-    """One signed checkpoint that was checked."""
-
-    seq: int
-    """In the stream of checkpoints."""
-    number: int
-    digest: str
-    """SHA-256 (hex) of its statement."""
-    epoch: int
-
-
-class Proven(Struct, frozen=True, kw_only=True):
-    """How far one region has been verified."""
-
-    lanes: dict[str, Position] = {}
-    checkpoint: Signature | None = None
-
-
-class Survey(Struct, frozen=True, kw_only=True):
-    """What one look at a region found."""
-
-    region: str
-    proven: Proven
-    """As far as everything held: never behind the one before."""
-    records: int
-    """Verified in this look."""
-    behind: int
-    """Records that are at the hub and not verified."""
-    books: dict[str, int] = {}
-    """Of the newest checkpoint; empty when no new one came."""
-    problems: list[str] = []
-
-
-class Observatory(Protocol):
-    """One connection of headquarters, for reading what the regions have sent."""
-
-    async def regions(self) -> dict[str, dict[str, int]]:
-        """Region → lane → last sequence, of this environment. Raises `Retryable` when the hub is away."""
-        ...
-
-    async def survey(self, region: str, public_key: bytes, proven: Proven) -> Survey:
-        """Read and check what has come since. Raises `Retryable`."""
-        ...
-
-    async def still_there(self, region: str, lanes: Mapping[str, Position]) -> dict[str, Position]:
-        """Those of the positions that the hub still has as they were verified. Raises `Retryable`."""
-        ...
-
-    def read(self, region: str, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:
-        """Stored messages first … last, in order."""
-        ...
-
-    async def first_since(self, region: str, lane: str, instant: str) -> int:
-        """Sequence of the first record that the hub stored at or after an RFC 3339 instant (UTC)."""
-        ...
-
-    async def stirred(self) -> None:
-        """Return when some region may have sent something. May wake for nothing."""
-        ...
-
-    async def announced(self, region: str) -> bytes | None:
-        """The newest signed watermark."""
-        ...
-
-    async def announce(self, region: str, document: bytes) -> None: ...
 
 
 class Hub(Protocol):
