@@ -15,7 +15,7 @@ from adapters.file_target.folder import OutFolder, away
 from adapters.file_target.naming import BATCH_OWN, OWN, Naming, usual
 from adapters.file_target.settings import FileTargetSettings
 from adapters.sdk.filters import Matches, compile_filters
-from adapters.sdk.renderings import read_rendering
+from adapters.sdk.renderings import read_rendering, rendering_files
 from runtime.errors import ConfigError
 from runtime.ports import Delivered, Delivery, TargetContext
 from runtime.rendering import Rendering, event_tree
@@ -108,6 +108,10 @@ class FileTargets:
                 "batch: only CSV and NDJSON hold several events in one file", hint='a rendering with format = "csv"'
             )
         return FileTarget(settings, rendering, _naming(settings, rendering), matches, context)
+
+    def files(self, settings: FileTargetSettings, directory: str) -> Sequence[str]:
+        """What the settings name and `target` reads: a change in one of them changes the target. Blocking; raises `ConfigError`."""
+        return rendering_files(settings.rendering, directory)
 
     def check(self, settings: FileTargetSettings, *, loopback: bool) -> Sequence[str]:
         """Raises `ConfigError` for what cannot work; the files that it names are read by `target`."""

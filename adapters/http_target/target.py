@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from adapters.http_target.answers import judge
 from adapters.http_target.request import Writer, check_auth, compile_templates, login_headers
 from adapters.http_target.settings import HttpTargetSettings
 from adapters.sdk.outbound import Door, open_door, read_door, wanted, warnings
-from adapters.sdk.renderings import read_rendering
+from adapters.sdk.renderings import read_rendering, rendering_files
 from runtime.errors import ConfigError
 from runtime.ports import Delivered, Delivery, TargetContext
 
@@ -57,6 +58,12 @@ class HttpTargets:
         login = login_headers(settings.auth, context.secret)
         writer = Writer(settings, compile_templates(settings, door), rendering, login, context.region)
         return HttpTarget(settings, door, writer, context)
+
+    def files(self, settings: HttpTargetSettings, directory: str) -> Sequence[str]:
+        """What the settings name and `target` reads: a change in one of them changes the target. Blocking; raises `ConfigError`."""
+        return rendering_files(settings.rendering, directory) + (
+            [str(Path(directory) / settings.ca_file)] if settings.ca_file else []
+        )
 
     def check(self, settings: HttpTargetSettings, *, loopback: bool) -> Sequence[str]:
         """Raises `ConfigError` for what cannot work; the files that it names are read by `target`."""

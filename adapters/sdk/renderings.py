@@ -13,7 +13,17 @@ REGION = "region:"
 
 def read_rendering(name: str, directory: str) -> Rendering:
     """`name` is relative to `directory`, where entrepot.toml lies. Raises `ConfigError`."""
+    return _read(name, directory)[0]
+
+
+def rendering_files(name: str, directory: str) -> list[str]:
+    """The rendering and the tables that it names: when one of them changes, the target does. Raises `ConfigError`."""
+    return _read(name, directory)[1] if name else []
+
+
+def _read(name: str, directory: str) -> tuple[Rendering, list[str]]:
     path = Path(directory) / name
+    files = [str(path)]
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeError) as error:
@@ -24,6 +34,7 @@ def read_rendering(name: str, directory: str) -> Rendering:
 
     def table(file: str) -> str:
         folder = Path(directory) if file.startswith(REGION) else path.parent
-        return (folder / file.removeprefix(REGION)).read_text("utf-8")
+        files.append(str(folder / file.removeprefix(REGION)))
+        return Path(files[-1]).read_text("utf-8")
 
-    return load(text, name, table)
+    return load(text, name, table), files

@@ -6,6 +6,7 @@ Standard Webhooks 1.0.0, "Delivery success and failure": all but 2xx and 410 is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from adapters.sdk.outbound import Door, open_door, plain_target, read_door, try_later, wanted, warnings
 from adapters.webhook_out.settings import WebhookOutSettings
@@ -73,6 +74,10 @@ class WebhookOut:
         """Raises `ConfigError` for an address that is not allowed, and for a missing or unusable secret."""
         signers = [signer(context.secret(name), name) for name in settings.secrets]
         return WebhookOutTarget(settings, read_door(settings), signers, context)
+
+    def files(self, settings: WebhookOutSettings, directory: str) -> Sequence[str]:
+        """What the settings name and `target` reads: a change in one of them changes the target."""
+        return [str(Path(directory) / settings.ca_file)] if settings.ca_file else []
 
     def check(self, settings: WebhookOutSettings, *, loopback: bool) -> Sequence[str]:
         """Raises `ConfigError` for an address or filters that cannot work."""

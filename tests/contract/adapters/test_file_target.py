@@ -320,6 +320,39 @@ async def test_a_crash_while_a_batch_is_completed_loses_and_doubles_nothing(
     assert sorted(lines) == [line(1), line(2)]
 
 
+@pytest.mark.anyio
+async def test_a_folder_that_goes_away_under_an_open_batch_is_waited_for(place: Path) -> None:
+    out = target(place, **BATCH, batch={"deliveries_max": 2, "seconds_max": 3000})
+    async with anyio.create_task_group() as group:
+        group.start_soon(out.deliver, delivery(1))
+        while not list((place / "out" / folder.STATE).glob("*.part")):  # noqa: ASYNC110  the file is the event
+            await anyio.sleep(0.005)
+        (place / "out").rename(place / "unmounted")
+        with pytest.raises(Retryable, match="is not there"):
+            await out.deliver(delivery(2))
+        (place / "unmounted").rename(place / "out")
+        with anyio.fail_after(20):
+            await out.deliver(delivery(2))
+    assert list(files(place).values()) == [HEAD + line(1) + line(2)]
+
+
+@pytest.mark.anyio
+async def test_a_batch_that_cannot_be_completed_is_completed_by_the_next_try(place: Path) -> None:
+    out = target(place, **BATCH, batch={"deliveries_max": 1})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(OutFolder, "publish", full)
+        with pytest.raises(Retryable, match="on a disk that is full"):
+            await out.deliver(delivery(1))
+    assert files(place) == {}
+    await out.deliver(delivery(1))
+    await out.deliver(delivery(2))
+    assert sorted(files(place).values()) == [HEAD + line(1), HEAD + line(2)]
+
+
+def full(*_args: Any) -> None:
+    raise OSError(28, os.strerror(28))
+
+
 @pytest.mark.parametrize("format_", ["json", "xml"])
 def test_only_lines_can_be_put_together(format_: str, place: Path) -> None:
     (place / "one.toml").write_text(

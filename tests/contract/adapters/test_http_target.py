@@ -294,3 +294,18 @@ def test_only_the_operator_can_say_that_the_target_does_a_thing_once(
 ) -> None:
     given = msgspec.convert({"url": "https://wms.example/x", **settings}, TARGET.settings)
     assert TARGET.target(given, context()).idempotent is idempotent
+
+
+def test_every_file_that_a_target_reads_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "order.toml").write_text(
+        RENDERING + '[tables.a]\nfile = "a.csv"\n[tables.b]\nfile = "region:b.csv"\n'
+    )
+    for name in ("out/a.csv", "b.csv"):
+        (tmp_path / name).write_text("code,ours\n1,2\n")
+    given = msgspec.convert(
+        {"url": "https://wms.example/", "rendering": "out/order.toml", "ca_file": "ca.pem"}, TARGET.settings
+    )
+    found = [str(Path(file).relative_to(tmp_path)) for file in TARGET.files(given, str(tmp_path))]
+    assert found == ["out/order.toml", "out/a.csv", "b.csv", "ca.pem"]
+    assert TARGET.files(msgspec.convert({"url": "https://wms.example/"}, TARGET.settings), str(tmp_path)) == []
