@@ -28,7 +28,7 @@ def _read(name: str, directory: str) -> tuple[Rendering, list[str]]:
         text = path.read_text("utf-8")
     except (OSError, UnicodeError) as error:
         raise ConfigError(
-            f"rendering: {name} cannot be read ({type(error).__name__})",
+            f"rendering: {name} cannot be read ({getattr(error, 'strerror', None) or type(error).__name__})",
             hint="write it beside entrepot.toml, as docs/targets.md shows",
         ) from None
 
