@@ -1,4 +1,4 @@
-"""Finds adapters, translators and the hub through entry points; ours take the same road as a stranger's."""
+"""Finds adapters, targets, translators and the hub through entry points; ours take the same road as a stranger's."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from typing import Any, cast
 from runtime.errors import ConfigError
 from runtime.fleet.post import FleetHub
 from runtime.nearest import nearest
-from runtime.ports import Adapter, Translator
+from runtime.ports import Adapter, TargetAdapter, Translator
 
 ADAPTERS = "entrepot.adapters"
 HUBS = "entrepot.hub"
 PACKS = "entrepot.packs"
+TARGETS = "entrepot.targets"
 TRANSLATORS = "entrepot.translators"
 
 
 def adapter(name: str, *, where: str) -> Adapter:
     """Raises `ConfigError` with the installed choices."""
     return cast(Adapter, _load(ADAPTERS, name, where=where, what="adapter"))
+
+
+def target(name: str, *, where: str) -> TargetAdapter:
+    """What delivers to one kind of foreign system. Raises `ConfigError` with the installed choices."""
+    return cast(TargetAdapter, _load(TARGETS, name, where=where, what="target adapter"))
 
 
 def translator(name: str, *, where: str) -> Translator:

@@ -1,1 +1,1 @@
-"""What an adapter is made from: signature checks, stable files, and the suite that proves it keeps its promises."""
+"""What adapters are made from: signatures, stable files, filters, and the suites that prove that promises are kept."""

@@ -9,7 +9,7 @@ _entrepot() {
             --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--environment|--expires|--fingerprint|--format|--from|--header|--hours|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -139,10 +139,11 @@ _entrepot() {
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
         " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
         " schema") follow='' options='--config --help --json --mapping --out --pack' files= ;;
-        " map") follow='test coverage new' options='--config --help --json' files= ;;
+        " map") follow='test coverage new render' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
         " map coverage") follow='' options='--all --config --header --help --json --option --pack --policy' files=yes ;;
         " map new") follow='' options='--config --from --help --json --to --type' files= ;;
+        " map render") follow='' options='--config --help --json' files=yes ;;
         " adapter") follow='new' options='--config --help --json' files= ;;
         " adapter new") follow='' options='--config --help --json --to' files= ;;
         " packs") follow='list show' options='--config --help --json' files= ;;

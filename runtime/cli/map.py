@@ -1,4 +1,7 @@
-"""`entrepot map`: what a mapping makes of samples (test), how much of them (coverage), and a first mapping (new)."""
+"""`entrepot map`: what a mapping makes of samples (test), how much of them (coverage), a first mapping (new).
+
+And what a rendering, the way out, makes of events (render).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.cli import render
 from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ def arguments(parser: ArgumentParser) -> None:
     new.add_argument("--from", dest="samples", metavar="SAMPLE", nargs="+", required=True, help="messages of one kind")
     new.add_argument("--type", metavar="TYPE", help="the canonical type, such as order.created (default: guess)")
     new.add_argument("--to", metavar="FILE", help="where to write it; never over a file (default: show it)")
+    render.arguments(actions.add_parser("render", help="write events as a target would, by a rendering"))
 
 
 def _sample_arguments(test: ArgumentParser) -> None:
@@ -63,6 +68,8 @@ def run(options: Namespace) -> int:
 
     from runtime.cli import screen
 
+    if options.action == "render":
+        return render.show(options)
     if options.action == "new":
         from runtime.cli import scaffold
 

@@ -10,7 +10,10 @@ import msgspec
 from msgspec import inspect
 
 from adapters.file_drop.settings import FileDropSettings
+from adapters.file_target.settings import Batch, FileTargetSettings
+from adapters.http_target.settings import HttpTargetSettings, TargetAuth
 from adapters.webhook.settings import Auth, WebhookSettings
+from adapters.webhook_out.settings import WebhookOutSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
 from runtime.config import model
 from runtime.fleet.settings import FleetSettings
@@ -47,6 +50,11 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ('[sources.NAME] adapter = "webhook"', WebhookSettings),
     ("auth = { scheme = …, … }", Auth),
     ('[sources.NAME] adapter = "file_drop"', FileDropSettings),
+    ('[targets.NAME] adapter = "webhook_out"', WebhookOutSettings),
+    ('[targets.NAME] adapter = "http"', HttpTargetSettings),
+    ("auth = { bearer = …, … } of a target", TargetAuth),
+    ('[targets.NAME] adapter = "file"', FileTargetSettings),
+    ("batch = { … }", Batch),
 )
 
 
@@ -106,6 +114,8 @@ def _default(field: inspect.Field) -> str:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
     return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value}"
 
 
@@ -122,6 +132,7 @@ def _bounds(kind: inspect.Type) -> str:
         inspect.BoolType: "`true`, `false`",
         inspect.StrType: "text",
         inspect.ListType: "list",
+        inspect.VarTupleType: "list",
         inspect.DictType: "tables",
         inspect.StructType: "table",
     }

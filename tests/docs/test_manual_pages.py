@@ -80,7 +80,7 @@ def complete(folder: Path, *words: str) -> list[str]:
         (["ad"], ["adapter", "adopt"]),
         (["letters", ""], ["discard", "list", "release", "retry", "show"]),
         (["--json", "letters", "re"], ["release", "retry"]),
-        (["--config", "letters", "map", ""], ["coverage", "new", "test"]),
+        (["--config", "letters", "map", ""], ["coverage", "new", "render", "test"]),
         (["letters", "list", "--st"], ["--state"]),
         (["letters", "list", "--state", ""], ["discarded", "draining", "open"]),
         (["journal", "export", "--format", "c"], ["csv"]),

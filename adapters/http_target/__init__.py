@@ -1,0 +1,5 @@
+"""Events to a REST interface: address, headers and body are templates."""
+
+from adapters.http_target.target import HttpTargets
+
+TARGET = HttpTargets()
