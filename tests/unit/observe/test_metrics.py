@@ -45,6 +45,7 @@ def snapshot(**changes: Any) -> Snapshot:
 def busy_counters() -> Counters:
     counters = Counters(["wms"], ["realtime"])
     counters.request("wms", 202)
+    counters.request("wms", 422)
     counters.accepted("wms", 2, 900)
     counters.translation("wms", 2)
     counters.commit(0.0004, 2)
@@ -120,6 +121,15 @@ def test_paths_that_strangers_try_do_not_become_labels() -> None:
     found = scrape(counters, None)
     assert value(found, "entrepot_intake_requests_total", source="other", status="404") == 500
     assert not [labels for _, labels in found if "probe" in str(labels)]
+
+
+def test_what_did_not_fit_a_schema_is_counted_by_its_source_alone() -> None:
+    counters = Counters(["wms", "carrier"])
+    for source, status in (("wms", 422), ("wms", 422), ("wms", 400), ("carrier", 202), ("stranger", 422)):
+        counters.request(source, status)
+    found = scrape(counters, None)
+    counted = {labels: count for (name, labels), count in found.items() if name == "entrepot_schema_refusals_total"}
+    assert counted == {frozenset({("source", "wms")}): 2}
 
 
 def test_the_reason_of_a_letter_is_a_label_only_if_it_is_a_known_class() -> None:
