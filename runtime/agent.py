@@ -112,7 +112,7 @@ class Agent:
             self._keep(kept, "care", lambda: steps.care(gateway.answers))
             self._keep(kept, "access", kernel.doorkeeper.run)
             operations = Operations(kernel, partial(self._status, kernel), running=True, reload=self.reload)
-            await kept.start(AdminServer(operations).serve, kernel)
+            await kept.start(AdminServer(operations, self.log.error).serve, kernel)
             await kernel.replay.resume()
             uplink = Crew(shipping, self.watchpost.step_failed)
             await uplink.change((), revision.uplink(kernel, self.watchpost))

@@ -15,8 +15,8 @@ from msgspec.structs import asdict
 
 from adapters.file_drop.handover import Handover
 from adapters.file_drop.settings import FileDropSettings
-from adapters.sdk.drops import DONE, FAILED, DropFolder, StableWatch
-from runtime.errors import Permanent, Refused, Retryable
+from adapters.sdk.drops import DONE, FAILED, PROCESSING, DropFolder, StableWatch
+from runtime.errors import ConfigError, Permanent, Refused, Retryable
 from runtime.ports import Request, SourceContext
 
 
@@ -92,6 +92,13 @@ class FileDropAdapter:
     accepts_http = False
 
     def source(self, settings: FileDropSettings, context: SourceContext) -> FileDropSource:
+        """Raises `ConfigError` when something lies where a folder should be."""
+        folder = Path(context.directory) / settings.path
+        for path in (folder, *(folder / name for name in (PROCESSING, DONE, FAILED))):
+            if path.exists() and not path.is_dir():
+                raise ConfigError(
+                    f"path: {path} is no folder", hint="move it away, or name a folder; it is made if need be"
+                )
         return FileDropSource(settings, context)
 
     def check(self, settings: FileDropSettings, *, loopback: bool) -> Sequence[str]:
