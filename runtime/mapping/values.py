@@ -119,7 +119,9 @@ def key_text(value: Any) -> str:
 
 def bounded_key(text: str) -> str:
     """The text itself, or its digest when it is too long to be a key."""
-    return text if len(text) <= KEY_CHARACTERS_MAX else "sha256:" + sha256(text.encode()).hexdigest()
+    return (
+        text if len(text) <= KEY_CHARACTERS_MAX else "sha256:" + sha256(text.encode(errors="surrogatepass")).hexdigest()
+    )
 
 
 def join_key(values: tuple[object, ...]) -> str:

@@ -202,6 +202,7 @@ def test_a_credential_in_the_url_is_compared() -> None:
         ({"header": "X", "template": "{ts}", "secrets": ["secret://new"]}, "{body}"),
         ({"header": "X", "template": "{body}{nonce}", "secrets": ["secret://new"]}, "{nonce}"),
         ({"header": "X", "alg": "rsa-sha256"}, "jwks"),
+        ({"scheme": "shipstation-v2", "secrets": ["secret://new"]}, "leave|jwks alone"),
         ({"header": "X", "alg": "rsa-sha256", "jwks": "http://example.com/keys"}, "https"),
         ({"header": "X", "template": "{body}{secret}", "secrets": ["secret://new"]}, "{secret}"),
     ],
