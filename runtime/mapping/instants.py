@@ -161,15 +161,15 @@ def _finish(match: re.Match[str], offset: tzinfo | None, zone: tzinfo | None) ->
             year, day = day, year
     if year in _NULL_YEARS:
         return None, "exact"
+    micro = int(fraction[:6].ljust(6, "0")) if fraction else 0
     try:
         local = datetime(
-            int(year), int(month), int(day),
-            int(hour or 0), int(minute or 0), int(second or 0), int((fraction or "0")[:6].ljust(6, "0")),
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0), micro, offset
         )  # fmt: skip
     except ValueError:
         raise Bad("an impossible date or time of day") from None
     if offset is not None:
-        return local.replace(tzinfo=offset), "exact"
+        return local, "exact"
     return _in_zone(local, zone), "date_only" if hour is None else "assumed_zone"
 
 
@@ -183,8 +183,15 @@ def _split_digits(text: str) -> tuple[str, str, str]:
 def _in_zone(local: datetime, zone: tzinfo | None) -> datetime:
     if zone is None:
         raise Bad("a local time without offset, and neither the mapping nor the field names a zone")
-    offset = zone.utcoffset(local)
-    return local.replace(tzinfo=timezone(offset) if offset else UTC)
+    if zone is UTC:
+        return local.replace(tzinfo=UTC)
+    return local.replace(tzinfo=_fixed(zone.utcoffset(local)))
+
+
+@cache
+def _fixed(offset: timedelta | None) -> tzinfo:
+    """A constant offset. The cache is bounded as that of `_suffix` is."""
+    return timezone(offset) if offset else UTC
 
 
 def read_date(value: Any) -> date | None:

@@ -79,9 +79,10 @@ def as_list(value: Any, parent: dict[str, Any]) -> list[Any] | None:
 
 def join(values: tuple[object, ...], separator: str) -> str | None:
     """One text of several values; None if any of them is absent."""
-    if any(value is None or value == "" for value in values):
-        return None
-    return separator.join([to_text(value).strip() for value in values])
+    for value in values:
+        if value is None or value == "":
+            return None
+    return separator.join([(value if value.__class__ is str else to_text(value)).strip() for value in values])
 
 
 def first(values: tuple[object, ...]) -> object:
@@ -126,8 +127,11 @@ def bounded_key(text: str) -> str:
 
 def join_key(values: tuple[object, ...]) -> str:
     """One key of several values; absent ones leave an empty place, and no two lists of values collide."""
-    parts = ["" if value is None else to_text(value) for value in values]
-    return bounded_key("|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts]))
+    texts = [value if value.__class__ is str else "" if value is None else to_text(value) for value in values]
+    text = "|".join(texts)
+    if "\\" in text or text.count("|") >= len(texts):
+        text = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in texts])
+    return bounded_key(text)
 
 
 # ---------------------------------------------------------------- `when`: never raises, absent is null
