@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FLAWS_MAX = 20
-"""Of one request: enough to mend it, and a message that is wrong everywhere costs no more than one that is wrong often."""
+"""Of one request: enough to mend it."""
+LISTED_VALUES_MAX = 500
+"""The validator makes all errors at once, 14 µs and 1.5 kB each: of a message with more values the first alone is told."""
 POINTER_CHARS_MAX = 200
 """Beyond it the place around is named: names of members are the sender's, and may be as long as a message."""
 
@@ -47,9 +49,20 @@ class MessageSchema:
         try:
             if self._validator.is_valid(message):
                 return []
+            if body.count(b",") + body.count(b"<") > LISTED_VALUES_MAX:
+                return [_flaw(self._first(message), before)]
             return [_flaw(error, before) for error in islice(self._validator.iter_errors(message), FLAWS_MAX)]
         except ValueError:
             return [Flaw(pointer=before, detail="is nested too deeply to be looked at")]
+
+    def _first(self, message: Any) -> ValidationError:
+        from jsonschema_rs import ValidationError
+
+        try:
+            self._validator.validate(message)
+        except ValidationError as error:
+            return error
+        raise AssertionError("it was not valid a moment ago")
 
 
 def _read(text: str, where: str) -> dict[str, Any]:

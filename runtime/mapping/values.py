@@ -77,7 +77,7 @@ def as_list(value: Any, parent: dict[str, Any]) -> list[Any] | None:
     raise Bad(f"is {kind_of(value)} instead of a list")
 
 
-def join(values: tuple[object, ...], separator: str) -> str | None:
+def join(values: tuple[Any, ...], separator: str) -> str | None:
     """One text of several values; None if any of them is absent."""
     for value in values:
         if value is None or value == "":
@@ -125,9 +125,11 @@ def bounded_key(text: str) -> str:
     )
 
 
-def join_key(values: tuple[object, ...]) -> str:
+def join_key(values: tuple[Any, ...]) -> str:
     """One key of several values; absent ones leave an empty place, and no two lists of values collide."""
-    texts = [value if value.__class__ is str else "" if value is None else to_text(value) for value in values]
+    texts: list[str] = [
+        value if value.__class__ is str else "" if value is None else to_text(value) for value in values
+    ]
     text = "|".join(texts)
     if "\\" in text or text.count("|") >= len(texts):
         text = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in texts])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from random import Random
 
 import msgspec
@@ -42,6 +43,12 @@ BYTES_MAX = 65_536
 """Of a result: larger ones only take time."""
 
 
+@lru_cache(maxsize=2_048)
+def _spans(message: bytes) -> tuple[tuple[int, int], ...]:
+    """Where values stand; remembered, because true messages come again and again."""
+    return tuple(match.span() for match in _VALUE.finditer(message))
+
+
 class Mutator:
     """Spoils bytes; the same seed and calls give the same results."""
 
@@ -61,7 +68,7 @@ class Mutator:
 
     def value(self, message: bytes) -> bytes:
         """Another value where one stands: of another type, huge, odd, or one of the same message."""
-        spans = [match.span() for match in _VALUE.finditer(message)]
+        spans = _spans(message)
         if not spans:
             return self.insert(message)
         start, end = self.random.choice(spans)
@@ -72,7 +79,7 @@ class Mutator:
 
     def drop(self, message: bytes) -> bytes:
         """A value, or a member of an object, away."""
-        spans = [match.span() for match in _VALUE.finditer(message)]
+        spans = _spans(message)
         if not spans:
             return message
         start, end = self.random.choice(spans)
@@ -116,7 +123,7 @@ class Mutator:
 
     def swap(self, message: bytes) -> bytes:
         """Two values in each other's place."""
-        spans = [match.span() for match in _VALUE.finditer(message)]
+        spans = _spans(message)
         if len(spans) < 2:
             return message
         first, second = sorted(self.random.sample(spans, 2))

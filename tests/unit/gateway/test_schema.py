@@ -9,7 +9,7 @@ import pytest
 
 from runtime.errors import ConfigError
 from runtime.gateway import inlet
-from runtime.gateway.schema import FLAWS_MAX, POINTER_CHARS_MAX, MessageSchema
+from runtime.gateway.schema import FLAWS_MAX, LISTED_VALUES_MAX, POINTER_CHARS_MAX, MessageSchema
 from tests.unit.gateway.conftest import ById
 
 pytestmark = pytest.mark.anyio
@@ -154,11 +154,15 @@ def test_rubbish_is_a_flaw_or_fits_and_raises_nothing(body: bytes) -> None:
 
 
 def test_a_message_that_is_wrong_everywhere_has_few_flaws_and_short_pointers() -> None:
+    some = flaws(b"[" + b"1," * (LISTED_VALUES_MAX - 1) + b"1]", {"items": {"type": "string"}})
+    assert len(some) == FLAWS_MAX
     many = flaws(b"[" + b"1," * 100_000 + b"1]", {"items": {"type": "string"}})
-    assert len(many) == FLAWS_MAX
+    assert many == [("/0", "is not of the type string (type)")], (
+        "all of them would cost a second and a hundred megabytes"
+    )
     long = flaws({"a": {"n" * 100_000: 7}}, {"additionalProperties": {"additionalProperties": {"type": "string"}}})
     assert long == [("/a", "is not of the type string (type)")]
-    assert all(len(pointer) <= POINTER_CHARS_MAX for pointer, _ in many)
+    assert all(len(pointer) <= POINTER_CHARS_MAX for pointer, _ in some)
 
 
 def test_a_character_set_in_the_content_type_counts_as_it_does_for_the_rules() -> None:
