@@ -167,7 +167,11 @@ class Guide(Struct, frozen=True, kw_only=True):
 
 
 class Adapter(Protocol):
-    """The object behind an `entrepot.adapters` entry point."""
+    """The object behind an `entrepot.adapters` entry point.
+
+    It may have `examine(settings, directory: Path) -> None`, asked by `entrepot check` alone: raises `ConfigError` for what
+    lies in its way on this machine. A running agent waits for that to change instead.
+    """
 
     name: str
     settings: type[Struct]

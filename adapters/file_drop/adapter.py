@@ -92,14 +92,16 @@ class FileDropAdapter:
     accepts_http = False
 
     def source(self, settings: FileDropSettings, context: SourceContext) -> FileDropSource:
+        return FileDropSource(settings, context)
+
+    def examine(self, settings: FileDropSettings, directory: Path) -> None:
         """Raises `ConfigError` when something lies where a folder should be."""
-        folder = Path(context.directory) / settings.path
+        folder = directory / settings.path
         for path in (folder, *(folder / name for name in (PROCESSING, DONE, FAILED))):
             if path.exists() and not path.is_dir():
                 raise ConfigError(
                     f"path: {path} is no folder", hint="move it away, or name a folder; it is made if need be"
                 )
-        return FileDropSource(settings, context)
 
     def check(self, settings: FileDropSettings, *, loopback: bool) -> Sequence[str]:
         """Warnings for a person before the start."""

@@ -114,6 +114,16 @@ class Configuration(Struct, frozen=True, kw_only=True):
                 now_us=clock.now_us,
             )
             self.make_source(name, context)
+            self._examine(name)
+
+    def _examine(self, name: str) -> None:
+        configured = self.sources[name]
+        examine = getattr(configured.adapter, "examine", None)
+        try:
+            if examine is not None:
+                examine(configured.settings, self.directory)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
 
     def check_hub_files(self) -> None:
         """Whether login and certificates can be read; a running agent waits for them. Raises `ConfigError`."""
