@@ -167,11 +167,8 @@ class Guide(Struct, frozen=True, kw_only=True):
 
 
 class Adapter(Protocol):
-    """The object behind an `entrepot.adapters` entry point.
-
-    It may have `examine(settings, directory: Path) -> None`, asked by `entrepot check` alone: raises `ConfigError` for what
-    lies in its way on this machine. A running agent waits for that to change instead.
-    """
+    """The object behind an `entrepot.adapters` entry point. `examine(settings, directory: Path)`, if it has that, is asked by
+    `check` alone: raises `ConfigError` for what lies in its way on this machine."""
 
     name: str
     settings: type[Struct]
