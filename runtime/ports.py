@@ -167,8 +167,7 @@ class Guide(Struct, frozen=True, kw_only=True):
 
 
 class Adapter(Protocol):
-    """The object behind an `entrepot.adapters` entry point. `examine(settings, directory: Path)`, if it has that, is asked by
-    `check` alone: raises `ConfigError` for what lies in its way on this machine."""
+    """The object behind an `entrepot.adapters` entry point; `Configuration.try_sources` tells of one method more."""
 
     name: str
     settings: type[Struct]

@@ -103,7 +103,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
             raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
 
     def try_sources(self) -> None:
-        """Make every source once, with nothing behind it. Raises `ConfigError`."""
+        """Make every source once, with nothing behind it, and ask its adapter what lies in its way on this machine: one that
+        can tell has `examine(settings, directory)`. A running agent waits for that to change instead. Raises `ConfigError`.
+        """
         for name in self.sources:
             context = SourceContext(
                 name=name,
