@@ -197,8 +197,7 @@ def _token(algorithm: str, body: bytes) -> Door:
     head = json.dumps({"alg": algorithm, "kid": algorithm[:2].lower()}).encode()
     signed = _url(head) + b"." + _url(body)
     request = Request(headers={}, body=signed + b"." + _url(ALGORITHMS[algorithm](signed)))
-    same = lambda one, other: one.body.strip() == other.body.strip()  # noqa: E731
-    return Door(f"jws {algorithm}", _check(scheme, [SECRET], _keys, _context()), request, same)
+    return Door(f"jws {algorithm}", _check(scheme, [SECRET], _keys, _context()), request, _true_token)
 
 
 def _keys(key_id: str) -> Keyset:
@@ -244,6 +243,11 @@ def _joined(body: bytes) -> bytes:
         return b""
     raw = [bytes(members.get(name, b"")) for name in ("timestamp", "payload")]
     return b"".join(json.loads(one).encode("utf-8", "replace") if one.startswith(b'"') else one for one in raw)
+
+
+def _true_token(_true: Request, other: Request) -> bool:
+    """Any true token will do: a spliced one can be that of another key."""
+    return other.body.strip() in {door.request.body for door in doors() if door.name.startswith("jws ")}
 
 
 def _credential(true: Request, other: Request) -> bool:
