@@ -31,7 +31,7 @@ def to_decimal(value: Any) -> Decimal | None:
     if value.__class__ is str:
         text: str = value
         # Nearly every price and quantity; three times faster than the pattern.
-        if len(text) < DIGITS_MAX and text.isascii() and text.replace(".", "", 1).isdigit():
+        if len(text) < DIGITS_MAX and text.isascii() and (text.isdigit() or text.replace(".", "", 1).isdigit()):
             return Decimal(text)
         return _loose_decimal(text.strip())
     if value.__class__ is int:
