@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-packages soak bench packages lock lock-python clean bytecode
+.PHONY: help run check test test-packages soak fuzz bench packages lock lock-python clean bytecode
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -36,6 +36,9 @@ test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and t
 
 soak: $(VENV)/.dev bytecode ## random faults for half an hour, other ones each time
 	$(BIN)/pytest -q -n $(WORKERS) -m "soak or model" --hypothesis-profile soak -o faulthandler_timeout=7200 $(ARGS)
+
+fuzz: $(VENV)/.dev bytecode ## a million spoilt inputs for verifier, mappings and gateway (ARGS="--seed 7 --inputs 5000000")
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.dev bytecode ## one run, one table, JSON beside it
 	$(BIN)/python -m bench $(ARGS)

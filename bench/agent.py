@@ -50,8 +50,9 @@ def template(size: int) -> str:
 class Agent:
     """Start, stop, kill and restart on the same data directory and port; counts what it has been given."""
 
-    def __init__(self, directory: Path, hub_port: int) -> None:
-        self.directory, self.hub_port = directory, hub_port
+    def __init__(self, directory: Path, hub_port: int, more: str = "") -> None:
+        """`more`: text at the end of entrepot.toml."""
+        self.directory, self.hub_port, self.more = directory, hub_port, more
         self.port = free_port()
         self.given = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -74,7 +75,7 @@ class Agent:
     def _write_config(self) -> None:
         text = (FILES / "entrepot.toml").read_text()
         text = text.replace("@HUB_PORT@", str(self.hub_port)).replace("@PORT@", str(self.port))
-        self.config.write_text(text)
+        self.config.write_text(text + self.more)
         for name in ("mapping.toml", "policy.toml"):
             (self.directory / name).write_text((FILES / name).read_text())
         secrets = self.directory / "secrets"
@@ -170,9 +171,9 @@ class Agent:
 
 
 @contextmanager
-def agent(directory: Path, hub_port: int) -> Iterator[Agent]:
+def agent(directory: Path, hub_port: int, more: str = "") -> Iterator[Agent]:
     """A live agent on an empty journal; stopped when the block ends."""
-    under_test = Agent(directory, hub_port)
+    under_test = Agent(directory, hub_port, more)
     try:
         under_test.start()
         yield under_test

@@ -138,7 +138,7 @@ class Agent:
                 reload=self.reload,
                 regional=Regional(self._steward),
             )
-            await kept.start(AdminServer(operations).serve, kernel)
+            await kept.start(AdminServer(operations, self.log.error).serve, kernel)
             await kernel.replay.resume()
             uplink = Crew(shipping, self.watchpost.step_failed)
             await uplink.change((), revision.uplink(kernel, self.watchpost))

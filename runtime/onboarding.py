@@ -20,6 +20,7 @@ ANSWERS = (
     (409, "this idempotency key was used for another body", "no, a new message takes a new key"),
     (413, "larger than the limit", "no, split it"),
     (415, "another content type or encoding is expected", "no, mend it"),
+    (422, "the message does not fit the schema of this source; the answer says where", "no, mend it"),
     (429, "faster than agreed", "yes, after `Retry-After` seconds"),
     (431, "the headers are too large", "no, send fewer"),
     (503, "not available now", "yes, after `Retry-After` seconds"),

@@ -177,7 +177,7 @@ class Guide(Struct, frozen=True, kw_only=True):
 
 
 class Adapter(Protocol):
-    """The object behind an `entrepot.adapters` entry point."""
+    """The object behind an `entrepot.adapters` entry point; `Configuration.try_sources` tells of one method more."""
 
     name: str
     settings: type[Struct]

@@ -124,6 +124,7 @@ class Workshop:
             intake=self._intake(name),
             translator=configured.rules.translator,
             dedupe=configured.shared.dedupe,
+            schema=configured.schema,
             limits=configured.limits,
             told=configured.shared.limits is not None,
             desk=doorkeeper,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import anyio
@@ -9,6 +10,7 @@ import anyio
 from runtime.errors import StorageFull
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
+from runtime.observe.metric_kinds import OTHER
 from runtime.observe.metrics import Counters
 from runtime.pipeline.quarantine import Careful
 from runtime.reports import in_short
@@ -93,12 +95,18 @@ class Steps:
             except StorageFull:
                 kernel.room.disk_is_full()
             state = await self.look()
-            for (path, status), count in answers.items():
-                source = path.removeprefix("/in/") if path.startswith("/in/") else "other"
-                self._counters.intake_requests[source, status] = count
+            self._counters.intake_requests |= _by_source(answers)
             self._watchpost.look(kernel, state)
             self._line.say(in_short(state, hub_connected=self._watchpost.hub_connected))
             self._log.tick()
             if kernel.renew_policy():
                 self._log.info("the residency policy has changed with the date")
             await anyio.sleep(LOOK_SECONDS)
+
+
+def _by_source(answers: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Answers by source and status; all other paths together are `other`."""
+    found: Counter[tuple[str, int]] = Counter()
+    for (path, status), count in answers.items():
+        found[path.removeprefix("/in/") if path.startswith("/in/") else OTHER, status] += count
+    return found

@@ -15,8 +15,8 @@ from msgspec.structs import asdict
 
 from adapters.file_drop.handover import Handover
 from adapters.file_drop.settings import FileDropSettings
-from adapters.sdk.drops import DONE, FAILED, DropFolder, StableWatch
-from runtime.errors import Permanent, Refused, Retryable
+from adapters.sdk.drops import DONE, FAILED, PROCESSING, DropFolder, StableWatch
+from runtime.errors import ConfigError, Permanent, Refused, Retryable
 from runtime.ports import Request, SourceContext
 
 
@@ -93,6 +93,15 @@ class FileDropAdapter:
 
     def source(self, settings: FileDropSettings, context: SourceContext) -> FileDropSource:
         return FileDropSource(settings, context)
+
+    def examine(self, settings: FileDropSettings, directory: Path) -> None:
+        """Raises `ConfigError` when something lies where a folder should be."""
+        folder = directory / settings.path
+        for path in (folder, *(folder / name for name in (PROCESSING, DONE, FAILED))):
+            if path.exists() and not path.is_dir():
+                raise ConfigError(
+                    f"path: {path} is no folder", hint="move it away, or name a folder; it is made if need be"
+                )
 
     def check(self, settings: FileDropSettings, *, loopback: bool) -> Sequence[str]:
         """Warnings for a person before the start."""

@@ -137,10 +137,13 @@ class Verifier:
             "{secret}": secret,
         }
         fields = _fields(body) if any(part.startswith("{json:") for part in self._parts) else {}
-        return b"".join(
-            fields.get(part[6:-1], b"") if part.startswith("{json:") else values.get(part, part.encode())
-            for part in self._parts
-        )
+        try:
+            return b"".join(
+                fields[part[6:-1]] if part.startswith("{json:") else values.get(part, part.encode())
+                for part in self._parts
+            )
+        except KeyError:  # a signature over nothing would fit every message that lacks them
+            raise Refused("The message lacks a field that its signature should cover.") from None
 
     def _check_age(self, stamp: str) -> None:
         """Only a genuine signature gets here, so the answer may say what is wrong."""

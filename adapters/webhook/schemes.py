@@ -35,6 +35,8 @@ def resolve(auth: Auth) -> Scheme:
         raise ConfigError(
             "auth: scheme caller has no secrets here", hint="`entrepot access grant` makes a key for each caller"
         )
+    if scheme.alg == "rsa-sha256" and auth.secrets:
+        raise ConfigError("auth: rsa-sha256 is verified with the keys of jwks alone", hint="leave secrets out")
     if scheme.alg not in {"none", "caller"} and not auth.secrets and not scheme.jwks:
         raise ConfigError('auth: the key "secrets" is missing', hint='for example secrets = ["secret://NAME"]')
     if scheme.alg == "none" and auth.secrets:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -22,11 +23,16 @@ BODY_BYTES_MAX = 1024 * 1024
 _STATUS: tuple[tuple[type[EntrepotError], int], ...] = ((Refused, 409), (Permanent, 422), (Retryable, 503))
 
 
+def _silent(_event: str, **_fields: object) -> None:
+    pass
+
+
 class AdminServer:
     """The admin interface of one agent."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, log: Callable[..., None] = _silent) -> None:
         self._operations = operations
+        self._log = log
 
     async def serve(self, kernel: Kernel, *, task_status: TaskStatus[None]) -> None:
         """Listen until cancelled."""
@@ -55,14 +61,27 @@ class AdminServer:
             return _problem(403, Refused("this user may not administer the agent", hint="join the socket's group"))
         try:
             body = await request.content.read(BODY_BYTES_MAX)
-            parameters: dict[str, Any] = orjson.loads(body) if body else {}
+            parameters: Any = orjson.loads(body) if body else {}
+            if not isinstance(parameters, dict):
+                return _problem(400, Permanent("the parameters are no JSON object"))
             answer = await self._operations.call(request.path.removeprefix("/v1/"), parameters, uid=uid)
+            return web.Response(body=orjson.dumps(answer), content_type="application/json")
         except orjson.JSONDecodeError:
-            return _problem(400, Permanent("the parameters are no JSON object"))
+            return _problem(400, Permanent("the parameters are no JSON"))
         except EntrepotError as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
             return _problem(status, error)
-        return web.Response(body=orjson.dumps(answer), content_type="application/json")
+        except Exception as error:  # noqa: BLE001 - a bug of ours costs this one command, and is told like any failure
+            self._log("a command failed by a defect", command=request.path.removeprefix("/v1/")[:60], error=error)
+            return _problem(500, _defect(error))
+
+
+def _defect(error: Exception) -> Permanent:
+    """Of a foreign error the class alone is told: its text may quote what is nobody's business."""
+    return Permanent(
+        f"the agent failed at this by a defect ({type(error).__name__}); it goes on",
+        hint="the end of its log says where: `journalctl -u entrepot -n 20`; please report it",
+    )
 
 
 def _problem(status: int, error: EntrepotError) -> web.Response:

@@ -26,9 +26,10 @@ def run(options: Namespace) -> int:
     configuration.read_secrets()
     configuration.try_sources()
     configuration.check_hub_files()
-    warnings = configuration.warnings
+    _look_at_the_journal(configuration)
+    warnings = [*configuration.warnings, *_closed_to_the_agent(path, configuration)]
     if options.json:
-        screen.show_json(_answer(path, configuration))
+        screen.show_json(_answer(path, configuration, warnings))
         return 1 if warnings else 0
     for warning in warnings:
         screen.say(f"warning: {warning}", "warning")
@@ -40,7 +41,35 @@ def run(options: Namespace) -> int:
     return 1 if warnings else 0
 
 
-def _answer(path: Path, configuration: Configuration) -> dict[str, Any]:
+def _look_at_the_journal(configuration: Configuration) -> None:
+    """Raises `ConfigError` for something else in its place. What this user may not read is the agent's to say."""
+    from runtime.errors import ConfigError, Refused
+    from runtime.journal import header
+    from runtime.setup.place import JOURNAL_FILE
+
+    try:
+        header.check(configuration.data_dir / JOURNAL_FILE)
+    except Refused as error:
+        raise ConfigError(f"{configuration.path}: data_dir: {error}", hint=error.hint) from None
+    except OSError:
+        return
+
+
+def _closed_to_the_agent(path: Path, configuration: Configuration) -> list[str]:
+    """Root reads everything, so root is told what the service's own user will not be able to read."""
+    from runtime.doctor.files import closed_to
+    from runtime.setup import place
+
+    owner = place.agent_user() if place.service_of(path) is not None else None
+    closed = closed_to(owner, configuration) if owner is not None else []
+    return [
+        f"{path}: the agent runs as the user {place.USER}, who may not read {file}; "
+        f"chgrp {place.USER} it and chmod g+r it (and g+x its folder), or chown it if it is a secret"
+        for file in closed
+    ]
+
+
+def _answer(path: Path, configuration: Configuration, warnings: list[str]) -> dict[str, Any]:
     return {
         "ok": True,
         "config": str(path),
@@ -50,7 +79,7 @@ def _answer(path: Path, configuration: Configuration) -> dict[str, Any]:
         "lanes": sorted(configuration.model.lanes),
         "policy": configuration.clearance.digest,
         "digest": configuration.digest,
-        "warnings": configuration.warnings,
+        "warnings": warnings,
     }
 
 

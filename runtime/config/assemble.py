@@ -24,8 +24,10 @@ from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.fleet.post import FleetHub, FleetPost
 from runtime.gateway import tls
+from runtime.gateway.schema import MessageSchema
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
+from runtime.mapping.decode import ANY
 from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
@@ -49,6 +51,8 @@ class ConfiguredSource(Struct, frozen=True, kw_only=True):
     limits: SourceLimits
     keyed: bool
     """Whether a sender's retry is recognised without an Idempotency-Key header."""
+    schema: MessageSchema | None = None
+    """What its messages must look like to be taken."""
 
 
 class Configuration(Struct, frozen=True, kw_only=True):
@@ -72,6 +76,8 @@ class Configuration(Struct, frozen=True, kw_only=True):
     """Where a secret is named → `secret://name`."""
     overlay: Overlay | None = None
     """What headquarters has said on top of the local file; None: that alone."""
+    paths: tuple[Path, ...] = ()
+    """Every file that was read: itself, the policy, mappings, tables, schemas."""
 
     def read_secrets(self) -> dict[str, str]:
         """Where each secret is named → SHA-256 of its bytes. Blocking. Raises `ConfigError` for one that is not there."""
@@ -102,7 +108,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
             raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
 
     def try_sources(self) -> None:
-        """Make every source once, with nothing behind it. Raises `ConfigError`."""
+        """Make every source once, with nothing behind it, and ask its adapter what lies in its way on this machine: one that
+        can tell has `examine(settings, directory)`. A running agent waits for that to change instead. Raises `ConfigError`.
+        """
         for name in self.sources:
             context = SourceContext(
                 name=name,
@@ -113,6 +121,16 @@ class Configuration(Struct, frozen=True, kw_only=True):
                 now_us=clock.now_us,
             )
             self.make_source(name, context)
+            self._examine(name)
+
+    def _examine(self, name: str) -> None:
+        configured = self.sources[name]
+        examine = getattr(configured.adapter, "examine", None)
+        try:
+            if examine is not None:
+                examine(configured.settings, self.directory)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
 
     def check_hub_files(self) -> None:
         """Whether login and certificates can be read; a running agent waits for them. Raises `ConfigError`."""
@@ -167,6 +185,7 @@ class _Assembly:
             local, self.raw = self.raw, merged(self.raw, overlay.settings)
             self.reach = Reach(self.directory, local, self.raw)
         self.model = convert(self.raw, Model, where=self.where)
+        self.paths = [self.path]
         self.files: list[bytes] = [msgspec.json.encode(self.raw, order="sorted")]
         secrets = self.model.secrets.dir
         self.vault = Vault(self.directory / secrets if secrets else None)
@@ -199,6 +218,7 @@ class _Assembly:
             digest=sha256(b"\0".join(self.files)).hexdigest(),
             references=dict(_references(self.raw, "")),
             overlay=self.overlay,
+            paths=tuple(dict.fromkeys(self.paths)),
         )
 
     def _data_dir(self) -> Path:
@@ -277,7 +297,22 @@ class _Assembly:
             lane=self._known_lane(lane, f"{at}.lane"),
             limits=shared.limits or self.model.gateway,
             keyed=keyed,
+            schema=self._schema(shared.schema, adapter, translator, f"{at}.schema"),
         )
+
+    def _schema(self, relative: str | None, adapter: Adapter, translator: Translator, at: str) -> MessageSchema | None:
+        if relative is None:
+            return None
+        try:
+            if not adapter.accepts_http:
+                raise ConfigError(
+                    f"the adapter {adapter.name} receives no HTTP, and only its messages are compared with a schema",
+                    hint="leave it out: what cannot be translated becomes a letter",
+                )
+            form = getattr(translator, "form", ANY)
+            return MessageSchema(self._table(self._place(relative)), relative, form)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {at}: {error}", hint=error.hint) from None
 
     def _translator(self, shared: SourceSettings, at: str) -> Translator:
         given = [name for name in ("mapping", "pack", "translator") if getattr(shared, name) is not None]
@@ -329,16 +364,20 @@ class _Assembly:
 
     def _read(self, path: Path, at: str) -> dict[str, Any]:
         """A file that a key names: what is wrong with it is said with that key. Raises `ConfigError`."""
+        self.paths.append(path)
         try:
             return read_toml(path)
         except ConfigError as error:
             raise ConfigError(f"{self.where}: {at}: {error}", hint=error.hint) from None
 
     def _table(self, path: Path) -> str:
+        self.paths.append(path)
         try:
             content = path.read_text("utf-8")
         except OSError as error:
             raise ConfigError(f"{path} cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from None
         self.files.append(content.encode())
         return content
 

@@ -146,6 +146,8 @@ def _source(old: ConfiguredSource, new: ConfiguredSource) -> Iterator[str]:
     if old.lane != new.lane:
         yield f"lane {old.lane} → {new.lane}"
     yield from (f"limits.{key}" for key in SourceLimits.__struct_fields__ if _differ(old.limits, new.limits, key))
+    if old.schema is not None and new.schema is not None and old.schema.sha256 != new.schema.sha256:
+        yield "rules of the schema"
     if old.rules.translator.version != new.rules.translator.version:
         yield f"rules {old.rules.translator.version} → {new.rules.translator.version}"
     if type(old.settings) is type(new.settings):

@@ -78,6 +78,8 @@ class SourceSettings(Struct, frozen=True, kw_only=True):
     """After a rejected message: `pass` lets successors go on, `park` makes those of the same key wait."""
     dedupe: Literal["key", "body", "none"] = "key"
     """What makes two messages the same: the idempotency key, the exact body, or nothing."""
+    schema: str | None = None
+    """JSON Schema 2020-12 (a file) that every message must fit; others get 422 and are not kept. For sources that receive HTTP."""
     limits: SourceLimits | None = None
     """This source's own limits instead of those of [gateway]."""
 

@@ -78,6 +78,7 @@ def _named_files(raw: Mapping[str, Any]) -> Iterator[str]:
     for source in _table(raw, "sources").values():
         if isinstance(source, dict):
             yield _text(source, "mapping")
+            yield _text(source, "schema")
             yield from (value for value in _table(source, "options").values() if isinstance(value, str))
 
 

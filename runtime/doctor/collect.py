@@ -82,7 +82,8 @@ def _files(options: Namespace) -> list[dict[str, Any]]:
     config = _config(options)
     raw = read_toml(config)
     named = [config.name, raw.get("residency", {}).get("policy")]
-    named += [source.get("mapping") for source in raw.get("sources", {}).values() if isinstance(source, dict)]
+    sources = [source for source in raw.get("sources", {}).values() if isinstance(source, dict)]
+    named += [source.get(key) for source in sources for key in ("mapping", "schema")]
     found = []
     for name in sorted({name for name in named if isinstance(name, str)}):
         path = config.absolute().parent / name

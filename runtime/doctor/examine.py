@@ -54,7 +54,7 @@ def _checks(path: Path, configuration: Configuration) -> Iterator[tuple[str, Che
     folder = configuration.data_dir
     service = service_of(path)
     owner = agent_user() if service is not None else None
-    yield "file permissions", partial(files.permissions, path, configuration, owner)
+    yield "file permissions", partial(files.permissions, configuration, owner)
     yield "data folder", partial(files.data_folder, folder, owner)
     yield "file system", partial(disk.file_system, folder)
     yield "free disk", partial(disk.room, folder, configuration.model.journal.disk_bytes_max)

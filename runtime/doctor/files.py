@@ -31,15 +31,13 @@ def configuration(path: Path, loaded: Configuration) -> Iterator[Finding]:
         yield Finding("configuration", "ok", f"{path} and every file that it names fit together")
 
 
-def permissions(path: Path, loaded: Configuration, owner: Owner | None) -> Iterator[Finding]:
+def permissions(loaded: Configuration, owner: Owner | None) -> Iterator[Finding]:
     """Secrets are the agent's alone, nobody else may change the configuration, and the agent can read both.
 
     `owner`: the user of the installed service; None where the agent runs as somebody else.
     """
-    named = loaded.model.secrets.dir
-    folder = loaded.directory / named if named else None
-    secrets = sorted(p for p in folder.iterdir() if p.is_file()) if folder is not None and folder.is_dir() else []
-    settings = [path, loaded.directory / loaded.model.residency.policy, *([folder] if secrets and folder else [])]
+    secrets = _secrets(loaded)
+    settings = [*loaded.paths, *{secret.parent for secret in secrets}]
     open_secrets = [p for p in secrets if p.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     changeable = [p for p in settings if p.stat().st_mode & stat.S_IWOTH]
     if open_secrets:
@@ -50,7 +48,7 @@ def permissions(path: Path, loaded: Configuration, owner: Owner | None) -> Itera
         yield Finding(
             "file permissions", "critical", "every user of this machine may change what may leave", f"chmod o-w {names}"
         )
-    closed = [p for p in [*settings, *secrets] if owner is not None and not readable_for(owner, p.stat())]
+    closed = closed_to(owner, loaded) if owner is not None else []
     if closed:
         names = " ".join(map(str, closed))
         step = f"chgrp {USER} and chmod g+r for settings, chown {USER} for secrets: {names}"
@@ -59,13 +57,38 @@ def permissions(path: Path, loaded: Configuration, owner: Owner | None) -> Itera
         yield Finding("file permissions", "ok", "the agent reads what it needs, and nobody else its secrets")
 
 
+def closed_to(owner: Owner, loaded: Configuration) -> list[Path]:
+    """What the agent needs and this user may not read, although whoever asks may; by mode alone."""
+    gateway = loaded.model.gateway.tls
+    certificates = [] if gateway is None else [name for name in (gateway.cert, gateway.key, gateway.client_ca) if name]
+    needed = [*loaded.paths, *_secrets(loaded), *(loaded.directory / name for name in certificates)]
+    return [path for path in needed if path.exists() and not _reached_by(owner, path)]
+
+
+def _secrets(loaded: Configuration) -> list[Path]:
+    """The files of secrets; those that systemd hands over are not the agent's to read."""
+    named = loaded.model.secrets.dir
+    folder = loaded.directory / named if named else None
+    return sorted(p for p in folder.iterdir() if p.is_file()) if folder is not None and folder.is_dir() else []
+
+
+def _reached_by(owner: Owner, path: Path) -> bool:
+    folders = (folder.stat() for folder in path.absolute().parents)
+    return readable_for(owner, path.stat()) and all(
+        _may(owner, found, stat.S_IXUSR, stat.S_IXGRP, stat.S_IXOTH) for found in folders
+    )
+
+
 def readable_for(owner: Owner, found: os.stat_result) -> bool:
     """Whether this user may read, by mode alone."""
+    return _may(owner, found, stat.S_IRUSR, stat.S_IRGRP, stat.S_IROTH)
+
+
+def _may(owner: Owner, found: os.stat_result, user: int, group: int, others: int) -> bool:
+    """The first class that fits decides."""
     if found.st_uid == owner.uid:
-        return bool(found.st_mode & stat.S_IRUSR)
-    if found.st_gid == owner.gid:
-        return bool(found.st_mode & stat.S_IRGRP)
-    return bool(found.st_mode & stat.S_IROTH)
+        return bool(found.st_mode & user)
+    return bool(found.st_mode & (group if found.st_gid == owner.gid else others))
 
 
 def data_folder(folder: Path, owner: Owner | None) -> Iterator[Finding]:

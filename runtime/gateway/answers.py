@@ -18,8 +18,10 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
+_FIXED = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+"""Answers are for one sender, and are what they say."""
 _HEADS = {
-    (status.value, kind): f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nContent-Length: "
+    (status.value, kind): f"HTTP/1.1 {status.value} {status.phrase}\r\n{_FIXED}Content-Type: {kind}\r\nContent-Length: "
     for status in HTTPStatus
     for kind in (JSON, PROBLEM, METRICS)
 }

@@ -6,6 +6,8 @@ Promises that a 202 is only ever built from receipts, so from committed and flus
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from aiohttp import web
 from anyio import CapacityLimiter
@@ -24,8 +26,9 @@ from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
 from runtime.gateway.headers import kept_headers
 from runtime.gateway.keys import Dedupe, header_key, own_key, traceparent
 from runtime.gateway.limits import inflate, is_deeper, is_object
-from runtime.gateway.problems import Rejection
+from runtime.gateway.problems import Flaw, Rejection
 from runtime.gateway.proxies import Proxies
+from runtime.gateway.schema import FLAWS_MAX, MessageSchema
 from runtime.gateway.settings import SourceLimits
 from runtime.gateway.trial import Outcome, Verdict, try_message
 from runtime.policy.throttle import Throttle
@@ -35,10 +38,13 @@ NDJSON = "application/x-ndjson"
 LINE_TYPE = "application/json"
 CONTENT_TYPE_CHARS_MAX = 200
 TRYING_MAX = 2
-"""Messages of one source that are tried at once; translation itself goes first."""
+"""Messages of one source that are tried, or compared with its schema, in threads at once; translation itself goes first."""
+INLINE_BYTES_MAX = 32 * 1024
+"""A larger body is compared with a schema in a thread: it takes a millisecond or more, for which others would wait."""
 _NOTHING_MORE = Admission()
 _KEY = f"bearer {PREFIX}"
 Fate = Callable[[str, str | None], Awaitable[Struct | None]]
+T = TypeVar("T")
 
 
 class GatewaySource(Struct, frozen=True, kw_only=True):
@@ -50,6 +56,8 @@ class GatewaySource(Struct, frozen=True, kw_only=True):
     translator: Translator | None = None
     dedupe: Dedupe = "key"
     limits: SourceLimits | None = None
+    schema: MessageSchema | None = None
+    """What a message must look like to be taken."""
     told: bool = False
     """Its rate is its own, so its senders are told what is left of it."""
     desk: Desk | None = None
@@ -168,7 +176,7 @@ class Inlet:
             raise problems.not_found()
         if batch:
             raise problems.one_message_only()
-        message = self._message(request, body, kind, admission)
+        message = await self._aside(body, partial(self._message, request, body, kind, admission))
         # In a thread: a mapping that takes long must not hold up those who send.
         return await run_sync(
             try_message, served.outcome, served.name, served.translator.version, message, limiter=self._trying
@@ -241,13 +249,22 @@ class Inlet:
         return self._served.source.authenticate(asked)
 
     async def _single(self, request: web.BaseRequest, body: bytes, kind: str, admission: Admission) -> Receipt:
-        receipts = await self._commit([self._message(request, body, kind, admission)])
+        message = await self._aside(body, partial(self._message, request, body, kind, admission))
+        receipts = await self._commit([message])
         return receipts[0]
+
+    async def _aside(self, body: bytes, make: Callable[[], T]) -> T:
+        """Make messages of a body: in a thread where comparing it with a schema would hold up other sources."""
+        if self._served.schema is None or len(body) <= INLINE_BYTES_MAX:
+            return make()
+        return await run_sync(make, limiter=self._trying)
 
     def _message(self, request: web.BaseRequest, body: bytes, kind: str, admission: Admission) -> Message:
         """The message of a request with its key and the headers that its rules read. Raises `Rejection`."""
         self._inspect(body)
         served = self._served
+        if served.schema is not None and (flaws := served.schema.flaws(body, kind)):
+            raise problems.unfit(flaws)
         header = admission.message_id or request.headers.get("Idempotency-Key")
         kept = kept_headers(request.headers, self._kept) if self._kept else NO_HEADERS
         key = own_key(body, kind, served.translator, served.dedupe, kept) if header is None else header_key(header)
@@ -255,7 +272,7 @@ class Inlet:
         return Message(body=body, content_type=kind, key=key, traceparent=trace, headers=kept, caller=admission.caller)
 
     async def _batch(self, request: web.BaseRequest, body: bytes, admission: Admission) -> BatchReceipt:
-        receipts = await self._commit(self._lines(request, body, admission))
+        receipts = await self._commit(await self._aside(body, partial(self._lines, request, body, admission)))
         duplicates = sum(receipt.duplicate for receipt in receipts)
         last = receipts[-1]
         return BatchReceipt(
@@ -279,6 +296,7 @@ class Inlet:
         trace = traceparent(request.headers.get("traceparent"))
         served = self._served
         messages: list[Message] = []
+        flaws: list[Flaw] = []
         for number, raw in enumerate(body.split(b"\n"), 1):
             line = raw.removesuffix(b"\r")
             if not line or line.isspace():
@@ -287,10 +305,16 @@ class Inlet:
                 what = f"{limits.body_bytes_max} bytes"
                 raise problems.too_large(f"Line {number}", what, "Split the message; nothing was accepted.")
             self._inspect(line, number)
+            if served.schema is not None:
+                flaws += served.schema.flaws(line, LINE_TYPE, f"/{number}")
+                if len(flaws) >= FLAWS_MAX:
+                    break
             key = f"{stem}#{number}" if stem else own_key(line, LINE_TYPE, served.translator, served.dedupe)
             messages.append(
                 Message(body=line, content_type=LINE_TYPE, key=key, traceparent=trace, caller=admission.caller)
             )
+        if flaws:
+            raise problems.unfit(flaws[:FLAWS_MAX])
         if not messages:
             raise problems.empty_body()
         return messages

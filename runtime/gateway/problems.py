@@ -165,6 +165,14 @@ def no_object(line: int | None = None) -> Rejection:
     return Rejection(400, "no-object", "No JSON object", detail, errors=errors)
 
 
+def unfit(flaws: list[Flaw]) -> Rejection:
+    """422: not what the schema of this source asks for."""
+    detail = (
+        "The message does not fit the schema of this source; errors says where. Nothing of this request was accepted."
+    )
+    return Rejection(422, "unfit", "Does not fit the schema", detail, errors=flaws)
+
+
 def no_receipt() -> Rejection:
     """404: nothing with this key, or somebody else's."""
     detail = "There is no message with this key from you. Keys are kept for the time that the receipt is promised."

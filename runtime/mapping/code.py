@@ -135,7 +135,10 @@ class Code:
         last = segments[-1]
         if isinstance(last, int):
             whole, parent = self._raw(scope, segments[:-1])
-            return f"item({whole}, {last})", parent
+            there = f"{{0}}[{last}] if len({{0}}) > {last} else None" if last >= 0 else f"item({{0}}, {last})"
+            name = self.name("w")
+            listed = there.format(name)
+            return f"(({listed}) if ({name} := {whole}).__class__ is list else item({name}, {last}))", parent
         table = self._table(scope, segments[:-1])
         return f"{table}.get({last!r})", table
 

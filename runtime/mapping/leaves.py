@@ -48,20 +48,31 @@ class LeafWriter:
         site = self.site(scope, rule)
         if target.kind in EXPECTED and self.simple(rule, field):
             self.quick(scope, rule, field, value, parent, site)
+        elif target.kind == "text" and rule.convert == ("string",) and rule.table is None:
+            # Nearly all identifiers come as text, and then nothing is left to do.
+            with code.block(f"if {value}.__class__ is not str or {value} == '':"):
+                self.full(scope, rule, field, value, parent, site, quality)
         else:
-            with code.block(f"if {value} is None or {value} == '':"):
-                code.line(f"{value} = None")
-            with code.block("else:"):
-                code.line(f"at = {site}")
-                self.convert(rule, target, value, quality)
-                self.look_up(rule, target, value)
-            with code.block(f"if {value} is None:"):
-                self.absent(scope, rule, field, value, parent, site, quality)
-            if self.unchecked(rule, target):
-                with code.block("else:"):
-                    self.check(target, value, parent, site)
+            self.full(scope, rule, field, value, parent, site, quality)
         self.limits(target, value, site)
         return value
+
+    def full(
+        self, scope: Scope, rule: FieldRule, field: FieldTarget, value: str, parent: str, site: int, quality: str | None
+    ) -> None:
+        """Convert and look up what is there, say what to do without it, check what is left."""
+        code, target = self.code, field.target
+        with code.block(f"if {value} is None or {value} == '':"):
+            code.line(f"{value} = None")
+        with code.block("else:"):
+            code.line(f"at = {site}")
+            self.convert(rule, target, value, quality)
+            self.look_up(rule, target, value)
+        with code.block(f"if {value} is None:"):
+            self.absent(scope, rule, field, value, parent, site, quality)
+        if self.unchecked(rule, target):
+            with code.block("else:"):
+                self.check(target, value, parent, site)
 
     def sensible(self, rule: FieldRule, target: Target) -> None:
         """Refuse keys that could have no effect: somebody meant something else."""
@@ -128,6 +139,12 @@ class LeafWriter:
             alternatives += (parts[0] if count == 1 else f"join(({', '.join(parts)}), ' ')") + ", "
         if rule.table is not None or len(rule.joined) < len(found):
             self.code.line(f"at = {self.site(scope, rule)}")
+        if rule.table is None and len(rule.joined) == len(found):
+            self.code.line(f"{value} = {found[0]}")
+            for other in found[1:]:
+                self.code.line(f"if {value} is None or {value} == '':")
+                self.code.line(f"    {value} = {other}")
+            return
         if rule.table is None:
             self.code.line(f"{value} = first(({alternatives}))")
             return
@@ -173,7 +190,7 @@ class LeafWriter:
         table = self.code.constant({code: self.fixed(to, target, spot.child(code)) for code, to in content.items()})
         found = self.code.name("c")
         with self.code.block(f"if {value} is not None:"):
-            self.code.line(f"{found} = code_text({value})")
+            self.code.line(f"{found} = {value} if {value}.__class__ is str else code_text({value})")
             if rule.unknown == "keep":
                 self.code.line(f"{value} = {table}.get({found}, {found})")
                 return

@@ -91,6 +91,8 @@ class CompiledPack:
         self._key = key_reader(rules.key, self.form) if rules.key else None
         self._messages = {message.name: message for message in rules.manifest.messages}
         self._shapes = _shapes(rules)
+        self._wrappers = frozenset(str(path.segments[0]) for path in rules.unwrap if path.segments)
+        """The first key of each wrapper: a message that has none of them has no wrapper."""
         self.mappings = mappings
         self.headers = rules.headers
         self.has_key = bool(rules.key)
@@ -191,7 +193,7 @@ class CompiledPack:
         """Where the messages lie, and what lies there; None for a message without a wrapper."""
         if isinstance(fact, list):
             return (), fact
-        if isinstance(fact, dict):
+        if isinstance(fact, dict) and not self._wrappers.isdisjoint(fact):
             for path in self._rules.unwrap:
                 content = walk(fact, path)
                 if isinstance(content, dict | list):

@@ -77,11 +77,12 @@ def as_list(value: Any, parent: dict[str, Any]) -> list[Any] | None:
     raise Bad(f"is {kind_of(value)} instead of a list")
 
 
-def join(values: tuple[object, ...], separator: str) -> str | None:
+def join(values: tuple[Any, ...], separator: str) -> str | None:
     """One text of several values; None if any of them is absent."""
-    if any(value is None or value == "" for value in values):
-        return None
-    return separator.join([to_text(value).strip() for value in values])
+    for value in values:
+        if value is None or value == "":
+            return None
+    return separator.join([(value if value.__class__ is str else to_text(value)).strip() for value in values])
 
 
 def first(values: tuple[object, ...]) -> object:
@@ -119,13 +120,20 @@ def key_text(value: Any) -> str:
 
 def bounded_key(text: str) -> str:
     """The text itself, or its digest when it is too long to be a key."""
-    return text if len(text) <= KEY_CHARACTERS_MAX else "sha256:" + sha256(text.encode()).hexdigest()
+    return (
+        text if len(text) <= KEY_CHARACTERS_MAX else "sha256:" + sha256(text.encode(errors="surrogatepass")).hexdigest()
+    )
 
 
-def join_key(values: tuple[object, ...]) -> str:
+def join_key(values: tuple[Any, ...]) -> str:
     """One key of several values; absent ones leave an empty place, and no two lists of values collide."""
-    parts = ["" if value is None else to_text(value) for value in values]
-    return bounded_key("|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts]))
+    texts: list[str] = [
+        value if value.__class__ is str else "" if value is None else to_text(value) for value in values
+    ]
+    text = "|".join(texts)
+    if "\\" in text or text.count("|") >= len(texts):
+        text = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in texts])
+    return bounded_key(text)
 
 
 # ---------------------------------------------------------------- `when`: never raises, absent is null

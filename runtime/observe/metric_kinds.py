@@ -13,6 +13,8 @@ LETTER_REASONS = ("untranslatable", "crashed", "unconfigured", "other")
 """Classes of reasons. The reason itself may quote a partner and never becomes a label."""
 NOTICE_OUTCOMES = ("delivered", "dropped", "failed")
 OTHER = "other"
+UNFIT_STATUS = 422
+"""What the gateway answers to a message that does not fit the schema of its source, and to nothing else."""
 
 
 class MetricKind(Struct, frozen=True):
@@ -48,6 +50,9 @@ METRICS: dict[str, MetricKind] = {
     "entrepot_duplicate_facts": MetricKind("gauge", "Repeated messages that were answered with their first receipt."),
     "entrepot_intake_requests_total": MetricKind(
         "counter", "HTTP requests to /in/<source> by answer.", ("source", "status")
+    ),
+    "entrepot_schema_refusals_total": MetricKind(
+        "counter", "Requests of those that did not fit the schema of the source: nothing of them was kept.", ("source",)
     ),
     "entrepot_intake_facts_total": MetricKind(
         "counter", "Messages accepted for the first time since the start.", ("source",)

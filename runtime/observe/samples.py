@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from runtime.observe.alert_kinds import ALERTS
-from runtime.observe.metric_kinds import BOOKS, FENCES, LETTER_REASONS, OTHER
+from runtime.observe.metric_kinds import BOOKS, FENCES, LETTER_REASONS, OTHER, UNFIT_STATUS
 from runtime.observe.metrics import Build, Counters, LaneSnapshot, Snapshot
 from runtime.record import NAME
 
@@ -22,6 +22,8 @@ def counter_samples(counters: Counters) -> Iterator[Sample]:
     """Everything in `counters` but the histogram."""
     for (source, status), count in counters.intake_requests.items():
         yield "entrepot_intake_requests_total", (source, str(status)), count
+        if status == UNFIT_STATUS and source != OTHER:
+            yield "entrepot_schema_refusals_total", (source,), count
     labelled = (
         ("entrepot_intake_facts_total", counters.intake_facts),
         ("entrepot_intake_bytes_total", counters.intake_bytes),

@@ -160,6 +160,16 @@ def test_a_usps_body_without_its_fields_is_refused(body: bytes) -> None:
         source(auth("usps")).authenticate(Request(headers={"x-hmac": b64(mac(b""))[:-2]}, body=body))
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[]", b'{"payload": {"id": 7}}', b'{"timestamp": "", "payload": {"id": 7}, "x": "\xff"}']
+)
+def test_a_signature_over_fields_that_are_not_there_opens_nothing(body: bytes) -> None:
+    for signed in (b"", b'{"id": 7}'):
+        request = Request(headers={"x-hmac": b64(mac(signed))}, body=body)
+        with pytest.raises(Refused, match="lacks a field"):
+            source(auth("usps")).authenticate(request)
+
+
 @pytest.mark.parametrize("age", [-301, 301])
 @pytest.mark.parametrize("name", ["bigcommerce", "shippo"])
 def test_a_signature_outside_the_tolerance_is_refused(name: str, age: int) -> None:
@@ -202,6 +212,7 @@ def test_a_credential_in_the_url_is_compared() -> None:
         ({"header": "X", "template": "{ts}", "secrets": ["secret://new"]}, "{body}"),
         ({"header": "X", "template": "{body}{nonce}", "secrets": ["secret://new"]}, "{nonce}"),
         ({"header": "X", "alg": "rsa-sha256"}, "jwks"),
+        ({"scheme": "shipstation-v2", "secrets": ["secret://new"]}, "leave|jwks alone"),
         ({"header": "X", "alg": "rsa-sha256", "jwks": "http://example.com/keys"}, "https"),
         ({"header": "X", "template": "{body}{secret}", "secrets": ["secret://new"]}, "{secret}"),
     ],

@@ -455,3 +455,31 @@ async def test_sighup_reloads_and_tells_the_service_manager(
             await next_state("READY=1")
         edit(region, ("[lanes.realtime", "[lanes.realtime]"))
         assert '"the new configuration was refused' in region.log
+
+
+async def test_a_schema_is_in_force_after_a_reload_and_its_refusals_are_counted(
+    hub: NatsServer, tmp_path: Path
+) -> None:
+    region = Region(tmp_path / "region", hub.url)
+    schema = region.directory / "wms.json"
+    async with region:
+        assert (await region.send(fact(1, sku="A-1")))[0] == 202
+        schema.write_text('{"properties": {"sku": {"pattern": "^B"}}}')
+        edit(region, ('mapping = "mapping.toml"', 'mapping = "mapping.toml"\nschema = "wms.json"'))
+        assert await reload(region) == {"sources.wms": "changed schema"}
+        status, said = await region.send(fact(2, sku="A-1"))
+        assert (status, said["errors"]) == (422, [{"pointer": "/sku", "detail": "breaks the rule pattern"}])
+        assert (await region.send(fact(3, sku="B-1")))[0] == 202
+        schema.write_text('{"properties": {"sku": {"pattern": "^[AB]"}}}')
+        assert await reload(region) == {"sources.wms": "changed rules of the schema"}
+        assert (await region.send(fact(2, sku="A-1")))[0] == 202
+        schema.write_text('{"$ref": "https://elsewhere.example/schema"}')
+        assert "leads out of the file" in await refused(region)
+        assert (await region.send(fact(4, sku="C-1")))[0] == 422, "the schema from before goes on"
+        await region.settled(facts=3)
+
+        async def counted() -> bool:
+            async with aiohttp.ClientSession() as http, http.get(f"{region.url}/metrics") as answer:
+                return 'entrepot_schema_refusals_total{source="wms"} 2.0' in await answer.text()
+
+        await until(counted, "both refusals are in the metrics")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
+from runtime.doctor import files
+from runtime.setup import place
 from tests.support.example import change, copy_example, entrepot
 
 TOML = "entrepot.toml"
@@ -149,3 +153,100 @@ def test_a_secret_that_its_scheme_cannot_use_is_named_with_its_source(
     assert said.code == 2
     assert "sources.wms: the secret is not Base64" in said.err
     assert "no Base64 !" not in said.err
+
+
+ORDER_SCHEMA = '{"type": "object", "required": ["order"]}'
+WMS_MAPPING = 'mapping = "mappings/acme-wms.toml"'
+
+
+@pytest.mark.parametrize(
+    ("line", "content", "told"),
+    [
+        ('schema = "schemas/away.json"', ORDER_SCHEMA, "schemas/away.json cannot be read (No such file or directory)"),
+        ('schema = "schemas"', ORDER_SCHEMA, "schemas cannot be read (Is a directory)"),
+        ('schema = "schemas/wms.json"', "{", "schemas/wms.json is no valid JSON"),
+        ('schema = "schemas/wms.json"', '{"$ref": "https://a.example/b"}', "leads out of the file"),
+        ('schema = "schemas/wms.json"', '{"type": "objekt"}', "no JSON Schema that can be used"),
+        ('schema = "schemas/wms.json"', b"\xff", "is not UTF-8 text"),
+    ],
+)
+def test_a_schema_that_cannot_be_used_is_named_with_its_key(
+    line: str, content: str | bytes, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy_example(tmp_path)
+    change(config, WMS_MAPPING, f"{WMS_MAPPING}\n{line}")
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "wms.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = entrepot(capsys, "check", "--config", config)
+    assert said.code == 2
+    assert "sources.wms.schema: " in said.err
+    assert told in said.err
+
+
+def test_a_schema_stands_in_the_digest_and_a_source_of_files_has_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy_example(tmp_path)
+    change(config, WMS_MAPPING, f'{WMS_MAPPING}\nschema = "wms.json"')
+    digests = set()
+    for text in (ORDER_SCHEMA, ORDER_SCHEMA.replace("order", "orders")):
+        (tmp_path / "wms.json").write_text(text)
+        digests.add(entrepot(capsys, "check", "--json", "--config", config).json()["digest"])
+    assert len(digests) == 2
+    change(config, 'adapter = "file_drop"', 'adapter = "file_drop"\nschema = "wms.json"')
+    said = entrepot(capsys, "check", "--config", config)
+    assert (said.code, "sources.legacy.schema: the adapter file_drop receives no HTTP" in said.err) == (2, True)
+
+
+def test_something_else_in_the_place_of_a_drop_folder_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy_example(tmp_path)
+    (tmp_path / "drops").mkdir()
+    (tmp_path / "drops" / "legacy").write_text("")
+    said = entrepot(capsys, "check", "--config", config)
+    assert (said.code, "sources.legacy: path: " in said.err, "is no folder" in said.err) == (2, True, True)
+    (tmp_path / "drops" / "legacy").unlink()
+    (tmp_path / "drops" / "legacy" / "done").mkdir(parents=True)
+    assert entrepot(capsys, "check", "--config", config).code == 1
+    (tmp_path / "drops" / "legacy" / "failed").write_text("")
+    said = entrepot(capsys, "check", "--config", config)
+    assert (said.code, "legacy/failed is no folder" in said.err) == (2, True)
+
+
+def test_something_else_in_the_place_of_the_journal_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = copy_example(tmp_path)
+    journal = tmp_path / "state" / "journal.db"
+    journal.mkdir(parents=True)
+    said = entrepot(capsys, "check", "--config", config)
+    assert (said.code, "data_dir: " in said.err, "is a folder" in said.err) == (2, True, True)
+    journal.rmdir()
+    journal.write_bytes(b"not a database" * 20)
+    said = entrepot(capsys, "check", "--config", config)
+    assert (said.code, "is not a database" in said.err) == (2, True)
+    journal.unlink()
+    assert entrepot(capsys, "check", "--config", config).code == 1
+
+
+def test_root_is_told_what_the_agents_user_may_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = copy_example(tmp_path)
+    monkeypatch.setattr(place, "SYSTEM_FOLDER", tmp_path)
+    stranger = place.Owner(os.getuid() + 1, os.getgid() + 1)
+    monkeypatch.setattr(place, "agent_user", lambda: stranger)
+    monkeypatch.setattr(
+        files, "_may", lambda owner, found, *bits: bool(found.st_mode & bits[2]) or not stat.S_ISREG(found.st_mode)
+    )
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+    assert "may not read" not in entrepot(capsys, "check", "--config", config).out
+    closed = tmp_path / "mappings" / "acme-wms.toml"
+    closed.chmod(0o640)
+    warnings = entrepot(capsys, "check", "--json", "--config", config).json()["warnings"]
+    [told] = [warning for warning in warnings if "may not read" in warning]
+    assert f"the user entrepot, who may not read {closed};" in told
+    assert "chgrp entrepot" in told

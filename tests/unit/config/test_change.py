@@ -226,3 +226,16 @@ def test_what_a_process_cannot_change_is_one_sentence(load: Load, old: str, new:
 
 def test_everything_else_may_change(load: Load) -> None:
     fixed(load(), load(("127.0.0.1:8080", "127.0.0.2:8080"), ("[hub]", "[journal]\nkey_days = 1\n[hub]")))
+
+
+def test_a_schema_that_says_something_else_is_a_change_of_its_source(load: Load, tmp_path: Path) -> None:
+    schema = tmp_path / "wms.json"
+    named = (WMS, WMS + 'schema = "wms.json"\n')
+    schema.write_text('{"type": "object"}')
+    plain, with_schema = load(), load(named)
+    assert [(c.part, c.detail) for c in plan(plain, with_schema).changes] == [("sources.wms", "schema")]
+    schema.write_text('{"type": "array"}')
+    changed = load(named)
+    assert [(c.part, c.detail) for c in plan(with_schema, changed).changes] == [("sources.wms", "rules of the schema")]
+    assert plan(with_schema, changed).started == {"wms"}
+    assert schema in changed.paths

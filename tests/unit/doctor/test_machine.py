@@ -103,12 +103,12 @@ def test_what_the_agents_user_may_not_read_is_critical(tmp_path: Path) -> None:
     loaded = load_configuration(copy_example(tmp_path))
     for file in (loaded.path, tmp_path / "policy.toml"):
         file.chmod(0o640)
-    [finding] = files.permissions(loaded.path, loaded, Owner(os.getuid(), os.getgid()))
+    [finding] = files.permissions(loaded, Owner(os.getuid(), os.getgid()))
     assert finding.level == "ok"
-    [finding] = files.permissions(loaded.path, loaded, Owner(os.getuid() + 1, os.getgid() + 1))
+    [finding] = files.permissions(loaded, Owner(os.getuid() + 1, os.getgid() + 1))
     assert (finding.level, str(loaded.path) in finding.next_step) == ("critical", True)
     (tmp_path / "policy.toml").chmod(0o666)
-    [finding] = files.permissions(loaded.path, loaded, None)
+    [finding] = files.permissions(loaded, None)
     assert (finding.level, "may change what may leave" in finding.found) == ("critical", True)
 
 

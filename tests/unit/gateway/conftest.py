@@ -16,6 +16,7 @@ from adapters.sdk.recording import RecordingIntake
 from runtime.envelope import Envelope, Event, Ignored, Message, Receipt
 from runtime.errors import Refused
 from runtime.gateway.inlet import GatewaySource
+from runtime.gateway.schema import MessageSchema
 from runtime.gateway.server import Gateway
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.ports import Request
@@ -114,14 +115,22 @@ async def running(
     dedupe: Any = "key",
     metrics: bytes = b"entrepot_up 1\n",
     translator: Any = None,
+    schema: MessageSchema | None = None,
+    outcome: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     intake = HeldIntake()
     sites: list[Site] = []
     open_source = GatewaySource(
-        source=Open(), intake=intake, translator=translator or ById(), limits=limits, dedupe=dedupe
+        source=Open(),
+        intake=intake,
+        translator=translator or ById(),
+        limits=limits,
+        dedupe=dedupe,
+        schema=schema,
+        outcome=outcome,
     )
-    sources = {"wms": GatewaySource(source=Signed(), intake=intake), "open": open_source}
+    sources = {"wms": GatewaySource(source=Signed(), intake=intake, schema=schema), "open": open_source}
     gateway = Gateway(
         GatewaySettings(listen="127.0.0.1:0", **settings),
         sources,

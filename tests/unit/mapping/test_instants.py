@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.mapping.faults import Bad
-from runtime.mapping.instants import by_format, dotnet_date, epoch_seconds, read_date, read_instant, read_timed
+from runtime.mapping.instants import (
+    _read_text,
+    by_format,
+    dotnet_date,
+    epoch_seconds,
+    read_date,
+    read_instant,
+    read_timed,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -112,6 +120,33 @@ def test_a_named_form_reads_what_would_be_ambiguous() -> None:
 
 def test_the_date_of_a_time_is_the_one_that_is_written() -> None:
     assert read_date("2026-03-02T23:30:00-08:00") == date(2026, 3, 2)
+
+
+SHAPES = [
+    "20260302",
+    "2026-03-02",
+    "20260302 081409",
+    "20260302T081409",
+    "2026-W10-1",
+    "00000000",
+    "9999-12-31",
+    "20260302T08:14Z",
+]
+
+
+@given(st.sampled_from(SHAPES), st.data(), st.sampled_from([None, BERLIN, UTC]))
+def test_the_quick_way_answers_as_the_patterns_do(shape: str, data: st.DataObject, zone: Any) -> None:
+    text = list(shape)
+    for _ in range(data.draw(st.integers(0, 2))):
+        text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.sampled_from("0123456789-T :.Z+W/x\u0663"))
+
+    def answer(read: Any) -> Any:
+        try:
+            return read("".join(text), zone)
+        except Bad:
+            return "refused"
+
+    assert answer(read_timed) == answer(lambda value, zone: _read_text(value.strip(), zone))
 
 
 @given(st.one_of(st.text(max_size=40), st.integers(), st.decimals(), st.booleans(), st.none()))

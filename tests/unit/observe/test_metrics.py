@@ -11,6 +11,7 @@ from runtime.observe.alert_kinds import ALERTS
 from runtime.observe.exposition import Exposition
 from runtime.observe.metric_kinds import BOOKS, FENCES, METRICS
 from runtime.observe.metrics import Build, Counters, Histogram, LaneSnapshot, Snapshot
+from runtime.steps import _by_source
 
 BUILD = Build(version="0.1", region="eu-de", environment="test", sqlite="3.51.3", python="3.13")
 
@@ -45,6 +46,7 @@ def snapshot(**changes: Any) -> Snapshot:
 def busy_counters() -> Counters:
     counters = Counters(["wms"], ["realtime"])
     counters.request("wms", 202)
+    counters.request("wms", 422)
     counters.accepted("wms", 2, 900)
     counters.translation("wms", 2)
     counters.commit(0.0004, 2)
@@ -120,6 +122,20 @@ def test_paths_that_strangers_try_do_not_become_labels() -> None:
     found = scrape(counters, None)
     assert value(found, "entrepot_intake_requests_total", source="other", status="404") == 500
     assert not [labels for _, labels in found if "probe" in str(labels)]
+
+
+def test_answers_of_all_paths_that_are_no_source_are_counted_together() -> None:
+    answers = {("/in/wms", 202): 5, ("/live", 200): 3, ("/check/wms", 200): 4, ("", 404): 2}
+    assert _by_source(answers) == {("wms", 202): 5, ("other", 200): 7, ("other", 404): 2}
+
+
+def test_what_did_not_fit_a_schema_is_counted_by_its_source_alone() -> None:
+    counters = Counters(["wms", "carrier"])
+    for source, status in (("wms", 422), ("wms", 422), ("wms", 400), ("carrier", 202), ("stranger", 422)):
+        counters.request(source, status)
+    found = scrape(counters, None)
+    counted = {labels: count for (name, labels), count in found.items() if name == "entrepot_schema_refusals_total"}
+    assert counted == {frozenset({("source", "wms")}): 2}
 
 
 def test_the_reason_of_a_letter_is_a_label_only_if_it_is_a_known_class() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +305,38 @@ async def test_a_source_that_bursts_does_not_keep_another_waiting(tmp_path: Path
             await anyio.wait_all_tasks_blocked()
             held.go()
     assert order.index("carrier") <= accept_module.ROWS_MAX // 100
+
+
+async def test_a_message_of_a_quiet_source_is_in_the_next_commit_however_long_the_queues_of_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: list[list[str]] = []
+    queued_before: list[int] = []
+    plain = intake.accept
+
+    def noting(connection: sqlite3.Connection, names: object, keys: object, gathered: list[intake.Call]) -> object:
+        changes.append([call.source for call in gathered])
+        return plain(connection, names, keys, gathered)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intake, "accept", noting)
+    async with support.region(tmp_path) as kernel, anyio.create_task_group() as callers:
+        for _ in range(5):
+            held = Held()
+            kernel.journal.writer.submit(held.change)
+            await held.inside()
+            for number in range(60):  # three commits full, each time
+                facts_sent = [message("A", one, key=f"{len(changes)}-{number}-{one}") for one in range(50)]
+                callers.start_soon(partial(support.accept, kernel, *facts_sent, source="wms"))
+            await anyio.wait_all_tasks_blocked()
+            queued_before.append(len(changes))
+            callers.start_soon(partial(support.accept, kernel, message("A", 1), source="carrier"))
+            await anyio.wait_all_tasks_blocked()
+            held.go()
+            while not any("carrier" in change for change in changes[queued_before[-1] :]):
+                await anyio.lowlevel.checkpoint()
+    waited = [next(n for n, change in enumerate(changes[at:]) if "carrier" in change) for at in queued_before]
+    assert waited == [0] * 5
+    assert sum(len(change) for change in changes) == 5 * 61
 
 
 async def test_senders_that_pause_keep_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
