@@ -21,6 +21,7 @@ from runtime.config.model import Model, SourceSettings
 from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.gateway import tls
+from runtime.gateway.api.settings import check_api
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
 from runtime.nearest import nearest
@@ -163,6 +164,7 @@ class _Assembly:
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
+        self._check_api(sources)
         policy = self._policy()
         hub = plugins.hub()
         return Configuration(
@@ -208,6 +210,21 @@ class _Assembly:
             self.warnings.append(
                 f"{self.where}: gateway.listen can be reached from elsewhere without TLS; add [gateway.tls],"
                 " or listen on loopback behind a proxy"
+            )
+
+    def _check_api(self, sources: dict[str, ConfiguredSource]) -> None:
+        api = self.model.api
+        if api is None:
+            return
+        try:
+            check_api(api)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
+        doors = [name for name, source in sources.items() if source.adapter.accepts_http]
+        if api.orders is not None and api.orders not in doors:
+            raise ConfigError(
+                f"{self.where}: api.orders is {api.orders!r}{nearest(api.orders, doors)}",
+                hint='orders need a source that takes HTTP, for example with translator = "order-document"',
             )
 
     def _check_access(self) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from runtime.access.settings import AccessSettings
+from runtime.gateway.api.settings import ApiSettings
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Route
@@ -77,6 +78,8 @@ class SourceSettings(Struct, frozen=True, kw_only=True):
     """After a rejected message: `pass` lets successors go on, `park` makes those of the same key wait."""
     dedupe: Literal["key", "body", "none"] = "key"
     """What makes two messages the same: the idempotency key, the exact body, or nothing."""
+    answer_status: Literal[200, 202] = 202
+    """What a message that was taken is answered with. 200 is for platforms that count nothing else as taken."""
     limits: SourceLimits | None = None
     """This source's own limits instead of those of [gateway]."""
 
@@ -99,6 +102,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hub: dict[str, Any] = field(default_factory=dict)
     residency: ResidencySettings
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    api: ApiSettings | None = None
     access: AccessSettings = field(default_factory=AccessSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)

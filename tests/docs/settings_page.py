@@ -13,6 +13,7 @@ from adapters.file_drop.settings import FileDropSettings
 from adapters.webhook.settings import Auth, WebhookSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
 from runtime.config import model
+from runtime.gateway.api.settings import ApiSettings, Deprecation
 from runtime.gateway.settings import GatewaySettings, SourceLimits, TlsSettings
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Condition, Route
@@ -28,6 +29,8 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("entrepot.toml", model.Model),
     ("[hub]", HubSettings),
     ("[gateway]", GatewaySettings),
+    ("[api]", ApiSettings),
+    ("[api.deprecated.OPERATION]", Deprecation),
     ("[access]", AccessSettings),
     ("[access.limits]", CallerLimits),
     ("[access.oidc]", OidcSettings),

@@ -17,6 +17,7 @@ PURE = (
     "runtime/clearance/",
     "runtime/mapping/",
     "runtime/policy/",
+    "runtime/standing/",
     "runtime/envelope.py",
     "runtime/errors.py",
     "runtime/record.py",
