@@ -185,6 +185,12 @@ def invalid(reason: str, pointer: str, hint: str) -> Rejection:
     return Rejection(422, "invalid", "Not valid", detail, errors=[Flaw(pointer=pointer, detail=reason)])
 
 
+def no_page() -> Rejection:
+    """404: a cursor that was not given out for this question."""
+    detail = "The cursor is none that this question was answered with. Begin anew without it."
+    return Rejection(404, "no-page", "No such page", detail)
+
+
 def not_known() -> Rejection:
     """404: the region knows nothing of it."""
     detail = "The region knows no such object, or has forgotten it. Check how it is written; names are exact."

@@ -20,6 +20,8 @@ from runtime.standing.records import Adjustment, Kind, Partner, Product, Record,
 
 KEY_CHARS_MAX = 200
 """What is named by more is not kept: nobody could ask for it."""
+PART_CHARS_MAX = 400
+"""Location, status, lot and bin together, as JSON: they stand in cursors."""
 _SUBJECTS: dict[str, Subject] = {
     "order_id": "order",
     "shipment_id": "shipment",
@@ -116,7 +118,11 @@ def subjects(name: str, mention: Mention) -> list[str]:
 def statements(name: str, body: bytes) -> list[Said]:
     """What an event of this type says. Raises `msgspec.MsgspecError` or `ArithmeticError` for one that cannot be read."""
     about = _ABOUT.get(name)
-    return [] if about is None else [said for said in about(body) if 0 < len(said.key) <= KEY_CHARS_MAX]
+    return (
+        []
+        if about is None
+        else [said for said in about(body) if 0 < len(said.key) <= KEY_CHARS_MAX and len(said.part) <= PART_CHARS_MAX]
+    )
 
 
 def merge(before: Record | None, said: Record) -> Record | None:

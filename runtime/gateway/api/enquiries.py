@@ -177,7 +177,7 @@ class Enquiries:
     def _position(self, question: str, cursor: str, kind: type[T]) -> T:
         found = self._cursors.read(question, cursor, kind)
         if found is None:
-            raise problems.bad_parameter("cursor", "is none that this question was answered with")
+            raise problems.no_page()
         return found
 
     def _with_next(self, items: list[Any], question: str, last: object) -> dict[str, object]:

@@ -168,7 +168,12 @@ _KEY: Document = {
     "required": False,
     "description": "A key of your own for this message: a repetition is answered with the first receipt. "
     "Without it the message's own key counts, if it has one.",
-    "schema": {"type": "string", "pattern": "^[a-zA-Z0-9._:-]+$", "minLength": 1, "maxLength": KEY_CHARS_MAX},
+    "schema": {
+        "type": "string",
+        "pattern": r'^("([ !#-\[\]-~]|\\["\\])+"|[!#-~]([ !#-~]*[!#-~])?)$',
+        "minLength": 1,
+        "maxLength": KEY_CHARS_MAX,
+    },
 }
 
 

@@ -17,7 +17,8 @@ from runtime.standing.records import Entry, Partner, Product, Shipment, StockLev
 ROOT = "/api/v1"
 DOCUMENT = f"{ROOT}/openapi.json"
 LIMIT_DEFAULT = 50
-CURSOR_CHARS_MAX = 2_000
+CURSOR_CHARS_MAX = 4_000
+"""The longest that is given out: a key and a part of the greatest length, escaped."""
 
 
 class Submission(Struct, frozen=True, kw_only=True):

@@ -148,7 +148,7 @@ async def test_pages_follow_each_other_without_a_gap(region: Region) -> None:
         path = f"/stock?limit=4&cursor={page['next']}"
     assert seen == [f"S{n:02}" for n in range(11)]
     status, said, _ = await ask(region, f"{path}&sku=S01", key)
-    assert (status, said["type"]) == (400, "urn:entrepot:problem:bad-parameter"), "a cursor of another question"
+    assert (status, said["type"]) == (404, "urn:entrepot:problem:no-page"), "a cursor of another question"
 
 
 async def test_what_is_not_known_is_a_problem_that_says_so(shared: tuple[Region, str]) -> None:

@@ -153,6 +153,7 @@ def test_keys_that_nobody_could_ask_for_are_left_out() -> None:
         event = StockSnapshot(occurred_at=at(1), sku=sku, on_hand=Decimal(1))
         assert said(event) == []
         assert named(event) == []
+    assert said(snapshot(1, 1, lot=long * 2)) == []
 
 
 def test_every_record_reads_back_as_it_was() -> None:
