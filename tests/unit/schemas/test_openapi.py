@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import msgspec
 import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from runtime.cli.entry import main
 from runtime.gateway.api.openapi import openapi
@@ -34,6 +35,15 @@ def resolved(document: Any, reference: str) -> Any:
     for step in reference.removeprefix("#/").split("/"):
         document = document[step.replace("~1", "/").replace("~0", "~")]
     return document
+
+
+def test_the_document_is_what_the_specification_calls_one() -> None:
+    """By the official metaschema, and each schema in it by that of JSON Schema 2020-12."""
+    jsonschema.Draft202012Validator(OPENAPI_31).validate(DOCUMENT)
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(OPENAPI_31).validate(DOCUMENT | {"path": {}})
 
 
 def test_every_operation_of_the_table_is_in_the_document_and_nothing_else() -> None:
