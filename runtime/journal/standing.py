@@ -185,8 +185,9 @@ def page(
     else:
         wanted.append("(key, part) > (?, ?)")
         values += after
-    # Ordered by `kind` as well: else SQLite does not see that the rows come in order, and sorts them all.
-    query = f"SELECT kind, key, part, grp, body, age FROM standing WHERE {' AND '.join(wanted)} ORDER BY kind, key, part LIMIT ?"
+    query = (
+        f"SELECT kind, key, part, grp, body, age FROM standing WHERE {' AND '.join(wanted)} ORDER BY key, part LIMIT ?"
+    )
     return [StandingRow(*row) for row in connection.execute(query, [*values, rows_max])]
 
 

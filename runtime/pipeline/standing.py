@@ -11,8 +11,8 @@ from runtime.journal.store import Connection
 from runtime.standing.fold import DECODERS, Said, merge, read_mention, statements, subjects
 from runtime.standing.records import Record
 
-ROWS_MAX = 500
-"""Events told in one change: what one batch of translation makes, as a rule."""
+ROWS_MAX = 256
+"""Events told in one change: more than one batch of translation makes, as a rule, and some milliseconds of work."""
 _encode = msgspec.json.Encoder().encode
 
 

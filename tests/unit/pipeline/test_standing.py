@@ -146,6 +146,15 @@ def test_the_api_that_is_removed_is_forgotten_and_one_that_comes_back_tells_what
     assert state(bench) == before
 
 
+def test_an_api_that_comes_back_while_it_is_being_forgotten_tells_nothing_twice(bench: Bench) -> None:
+    bench.accept(*(message(f"S{number}", number) for number in range(600)))
+    bench.translate()
+    drive(bench.journal.write(partial(retention.prune, limits=Limits(3_600, 7_200), pressed=False)))
+    while drive(bench.journal.write(bench.kernel.translate.batch)).untold:
+        pass
+    assert bench.rows("SELECT intake_seq FROM timeline ORDER BY id") == [(number,) for number in range(501, 601)]
+
+
 def test_records_and_lines_are_kept_for_their_time_and_not_longer(bench: Bench) -> None:
     bench.accept(message("A", 1))
     bench.translate()
