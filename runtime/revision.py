@@ -18,6 +18,7 @@ from runtime.config.change import Plan
 from runtime.crew import Worker
 from runtime.errors import ConfigError
 from runtime.gateway.api.enquiries import Enquiries
+from runtime.gateway.api.knowledge import Knowledge
 from runtime.gateway.inlet import GatewaySource
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
@@ -121,9 +122,8 @@ class Workshop:
         if api is None:
             return None
         journal = kernel.journal
-        return Enquiries(
-            api, kernel.doorkeeper, journal.read, journal.names, kernel.identity.commitment_key, clock.monotonic
-        )
+        knowledge = Knowledge(journal.read, journal.names, kernel.identity.commitment_key)
+        return Enquiries(api, kernel.doorkeeper, knowledge, clock.monotonic)
 
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
         name, in_hand = configured.name, anyio.Lock()

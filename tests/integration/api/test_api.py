@@ -206,6 +206,25 @@ async def test_a_caller_over_its_limit_is_told_how_long_to_wait(region: Region) 
     assert (await ask(region, "/stock", other))[0] == 200
 
 
+async def test_all_callers_together_ask_no_faster_than_the_api_allows_and_strangers_use_up_nothing(
+    tmp_path: Path,
+) -> None:
+    api = '[api]\norders = "orders"\nrate_per_second = 0.01\nburst = 2\n'
+    async with region_with_api(tmp_path / "region", api=api) as region:
+        key, other = await grant_all(region), await grant_all(region, "other")
+        assert [(await ask(region, "/stock"))[0] for _ in range(3)] == [401] * 3
+        answers = [await ask(region, "/stock", key), await ask(region, "/products", other)]
+        assert [(status, headers["ratelimit"].split(";")[1]) for status, _, headers in answers] == [
+            (200, "r=1"),
+            (200, "r=0"),
+        ]
+        status, said, headers = await ask(region, "/stock", other)
+        assert (status, said["type"]) == (429, "urn:entrepot:problem:too-many")
+        assert headers["ratelimit-policy"].startswith('"rate";q=2')
+        assert int(headers["retry-after"]) > 50
+        assert (await ask(region, "/orders", key, ORDER))[0] == 202, "orders have the limits of their source"
+
+
 # ---------------------------------------------------------------- versions
 
 
