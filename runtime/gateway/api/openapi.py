@@ -208,15 +208,20 @@ def _field(says: str) -> Document:
 
 # ---------------------------------------------------------------- the doors for messages, and the pages beside them
 
-_DOOR = "Each source knows its senders by a scheme of its own: a signature, a key, a token or a certificate."
+_DOOR = (
+    "Each source knows its senders by a scheme of its own: a signature, a key, a token or a certificate. "
+    "A message may be of any content type, unless the source says otherwise; it may not be empty."
+)
+_TEXT = {"type": "string", "minLength": 1}
+_MESSAGE = {kind: {"schema": _TEXT} for kind in ("text/plain", "application/octet-stream")}
 
 
 def _doors() -> Document:
     source = {"name": "source", "in": "path", "required": True, "description": "A source.", "schema": _SOURCE}
     message = {
         "application/json": {"schema": {}},
-        "application/x-ndjson": {"schema": {"type": "string"}},
-        "*/*": {"schema": {}},
+        "application/x-ndjson": {"schema": _TEXT | {"pattern": r"\S", "description": "A message on each line."}},
+        **_MESSAGE,
     }
     refusals = (400, 401, 403, 404, 409, 413, 415, 429, 507)
     taken = _responses("202", "Receipt", refusals)
@@ -246,7 +251,7 @@ def _doors() -> Document:
                 "tags": ["messages"],
                 "security": [{"caller": []}, {}],
                 "parameters": [source, _KEY],
-                "requestBody": _body({"application/json": {"schema": {}}, "*/*": {"schema": {}}}),
+                "requestBody": _body({"application/json": {"schema": {}}, **_MESSAGE}),
                 "responses": _responses("200", "Verdict", refusals),
             }
         },
