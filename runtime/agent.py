@@ -125,6 +125,7 @@ class Agent:
             log=self.log.door(),
             tls=await run_sync(configuration.read_tls),
         )
+        gateway.serve_api(revision.enquiries)
         async with anyio.create_task_group() as kept, anyio.create_task_group() as shipping:
             kept.start_soon(watch, kernel.journal.writer, float(configuration.model.journal.watchdog_seconds))
             self._keep(kept, "alerts", self.watchpost.alerts.run)

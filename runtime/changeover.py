@@ -120,6 +120,7 @@ class Changeover:
         self.revision = following
         self._counters.know(configuration.sources, model.lanes)
         self.gateway.serve_sources(following.doors, model.gateway)
+        self.gateway.serve_api(following.enquiries)
         self._watchpost.alerts.use(model.alerts)
         self._watchpost.sources({name: source.keyed for name, source in configuration.sources.items()})
         ended = [step(name) for name in plan.ended]

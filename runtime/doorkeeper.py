@@ -20,7 +20,7 @@ from runtime.access.claims import Claims
 from runtime.access.denial import Denied
 from runtime.access.keys import PREFIX
 from runtime.access.registry import Caller, Registry, Roll
-from runtime.access.scopes import parse_roles
+from runtime.access.scopes import Scope, parse_roles
 from runtime.access.settings import AccessSettings, OidcSettings
 from runtime.access.tally import Tally
 from runtime.errors import Forbidden, Refused
@@ -48,6 +48,7 @@ class _Count(Struct, frozen=True):
     caller: str
     reason: str
     source: str
+    """Or a part of the API: `api:stock`."""
 
 
 class Doorkeeper:
@@ -105,17 +106,27 @@ class Doorkeeper:
     # ------------------------------------------------------------ each request
 
     def admit(self, source: str, request: Request) -> str:
-        """The name of the caller. Raises `Denied`, `Forbidden`, `Retryable`."""
+        """The name of a caller who may do this at a source. Raises `Denied`, `Forbidden`, `Retryable`."""
+        return self.authorize(("source", source, request.purpose), request)
+
+    def authorize(self, wanted: Scope, request: Request) -> str:
+        """The name of a caller whose scopes cover what is wanted. Raises `Denied`, `Forbidden`, `Retryable`."""
+        area, name, verb = wanted
+        place = name if area == "source" else f"{area}:{name}"
         now_us = clock.now_us()
         try:
             caller = self._identify(request, now_us)
         except Denied as error:
-            self._count(_Count(error.caller, error.reason, source), now_us)
+            self._count(_Count(error.caller, error.reason, place), now_us)
             raise
-        if not caller.may(("source", source, request.purpose)):
-            self._count(_Count(caller.name, "scope", source), now_us)
-            raise Forbidden(f"This caller may not {_DOES[request.purpose]} source {source}.")
-        self._count(_Count(caller.name, "", source), now_us)
+        if not caller.may(wanted):
+            self._count(_Count(caller.name, "scope", place), now_us)
+            raise Forbidden(
+                f"This caller may not {_DOES[verb]} source {name}."
+                if area == "source"
+                else f"This caller lacks the scope {':'.join(wanted)}."
+            )
+        self._count(_Count(caller.name, "", place), now_us)
         return caller.name
 
     def allowance(self, caller: str) -> Allowance:

@@ -20,6 +20,7 @@ from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
 from runtime.doorkeeper import Doorkeeper
 from runtime.errors import Refused, StorageFull
+from runtime.gateway.api.settings import ApiSettings
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
 from runtime.journal import fate, header, lanes
 from runtime.journal.fate import Fate
@@ -27,6 +28,7 @@ from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.lock import JournalLock
 from runtime.journal.retention import Limits
+from runtime.journal.standing import StandingLimits
 from runtime.journal.store import Connection
 from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
@@ -35,9 +37,11 @@ from runtime.pipeline.pause import Pauses
 from runtime.pipeline.replay import Replay
 from runtime.pipeline.retention import Room, give_ballast_back
 from runtime.pipeline.seal import Sealer
+from runtime.pipeline.standing import StandingStep
 from runtime.pipeline.translate import TranslateStep, Translation
 
 HOUR_SECONDS = 3_600
+DAY_SECONDS = 24 * HOUR_SECONDS
 IDENTITY = "identity"
 """Folder of the keys in the data directory."""
 
@@ -58,6 +62,7 @@ class Kernel:
             journal, {name: source.rules for name, source in configuration.sources.items()}, configuration.router
         )
         self.translate = TranslateStep(journal, self.translation)
+        self.translate.standing = self._standing(configuration)
         self.replay = Replay(journal, self.translation)
         self._alert = alert
         self.lanes = {name: self._lane(name) for name in model.lanes}
@@ -91,6 +96,8 @@ class Kernel:
         self.policy = self._in_force(new.clearance)
         self.checkpoints.policy, self.checkpoints.config = new.clearance.digest, new.digest
         self.room.use(*_room(new))
+        self.translate.standing = self._standing(new)
+        self.acceptance.arrived.notify()  # what is there already may have to be told
         self.doorkeeper.use(new.model.access)
 
     async def fate(self, source: str, key: str, caller: str | None) -> Fate | None:
@@ -119,14 +126,18 @@ class Kernel:
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Every lane looks at the journal again, after a change made by a person."""
+        """Every lane looks at the journal again, after a change made by a person; and so does translation."""
         for lane in self.lanes.values():
             await lane.refresh()
+        self.acceptance.arrived.notify()
 
     def identity_is_there(self) -> bool:
         """Whether the key files still lie where the next start will look for them."""
         folder = self.configuration.data_dir / IDENTITY
         return (folder / SIGNING_FILE).exists() and (folder / COMMITMENT_FILE).exists()
+
+    def _standing(self, configuration: Configuration) -> StandingStep | None:
+        return None if configuration.model.api is None else StandingStep(self.journal)
 
     def _lane(self, name: str) -> LaneStep:
         return LaneStep(self.journal, self.journal.lanes[name], lambda: self.policy, self._alert)
@@ -139,8 +150,19 @@ class Kernel:
 
 def _room(configuration: Configuration) -> tuple[Limits, int, int]:
     journal = configuration.model.journal
-    limits = Limits(journal.refill_hours * HOUR_SECONDS, journal.key_days * 24 * HOUR_SECONDS)
+    limits = Limits(journal.refill_hours * HOUR_SECONDS, journal.key_days * DAY_SECONDS, _kept(configuration.model.api))
     return limits, journal.disk_bytes_max, journal.ballast_bytes
+
+
+def _kept(api: ApiSettings | None) -> StandingLimits | None:
+    if api is None:
+        return None
+    return StandingLimits(
+        record_hours=api.record_days * 24,
+        record_rows_max=api.record_rows_max,
+        history_hours=api.history_days * 24,
+        timeline_rows_max=api.timeline_rows_max,
+    )
 
 
 @asynccontextmanager

@@ -72,7 +72,7 @@ def page(configuration: Configuration, source: ConfiguredSource, base_url: str, 
             f"Go on for as long as you can: a key is known for {configuration.model.journal.key_days} days.",
         ],
         limits=_limits(source),
-        answers=list(ANSWERS),
+        answers=[(source.shared.answer_status, *ANSWERS[0][1:]), *ANSWERS[1:]],
     )
 
 

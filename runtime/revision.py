@@ -17,6 +17,8 @@ from runtime.config.assemble import Configuration, ConfiguredSource
 from runtime.config.change import Plan
 from runtime.crew import Worker
 from runtime.errors import ConfigError
+from runtime.gateway.api.enquiries import Enquiries
+from runtime.gateway.api.knowledge import Knowledge
 from runtime.gateway.inlet import GatewaySource
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
@@ -50,6 +52,8 @@ class Revision(Struct, frozen=True, kw_only=True):
     """See `Configuration.read_secrets`: what the sources and the link were made with."""
     sources: dict[str, RunningSource]
     link: HubLink
+    enquiries: Enquiries | None = None
+    """The API, if there is one."""
 
     @property
     def doors(self) -> dict[str, GatewaySource]:
@@ -87,7 +91,13 @@ class Workshop:
             secrets = configuration.read_secrets()
         except ConfigError:
             secrets = {}  # the next change takes everything for new, and says what is missing
-        return Revision(configuration=configuration, secrets=secrets, sources=sources, link=configuration.link())
+        return Revision(
+            configuration=configuration,
+            secrets=secrets,
+            sources=sources,
+            link=configuration.link(),
+            enquiries=self._enquiries(configuration),
+        )
 
     def following(
         self, before: Revision, configuration: Configuration, secrets: Mapping[str, str], plan: Plan
@@ -98,7 +108,22 @@ class Workshop:
             for name, source in configuration.sources.items()
         }
         link = configuration.link() if plan.uplink else before.link
-        return Revision(configuration=configuration, secrets=secrets, sources=sources, link=link)
+        same_api = before.configuration.model.api == configuration.model.api
+        return Revision(
+            configuration=configuration,
+            secrets=secrets,
+            sources=sources,
+            link=link,
+            enquiries=before.enquiries if same_api else self._enquiries(configuration),
+        )
+
+    def _enquiries(self, configuration: Configuration) -> Enquiries | None:
+        kernel, api = self._kernel, configuration.model.api
+        if api is None:
+            return None
+        journal = kernel.journal
+        knowledge = Knowledge(journal.read, journal.names, kernel.identity.commitment_key)
+        return Enquiries(api, kernel.doorkeeper, knowledge, clock.monotonic)
 
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
         name, in_hand = configured.name, anyio.Lock()
@@ -125,6 +150,7 @@ class Workshop:
             translator=configured.rules.translator,
             dedupe=configured.shared.dedupe,
             schema=configured.schema,
+            answer_status=configured.shared.answer_status,
             limits=configured.limits,
             told=configured.shared.limits is not None,
             desk=doorkeeper,

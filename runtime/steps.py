@@ -49,7 +49,7 @@ class Steps:
             kernel.moved(tally.positions)
             if tally.set_aside:
                 self._watchpost.set_aside()
-            if not tally.facts:
+            if not tally.facts and not tally.untold:
                 await kernel.acceptance.arrived.wait()
             elif kernel.acceptance.saturated and tally.behind < BEHIND_ROWS_MAX:
                 await anyio.sleep(YIELD_SECONDS)

@@ -138,7 +138,7 @@ _entrepot() {
         " topology apply") follow='' options='--config --help --json' files= ;;
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
         " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
-        " schema") follow='' options='--config --help --json --mapping --out --pack' files= ;;
+        " schema") follow='' options='--asyncapi --config --help --json --mapping --openapi --out --pack' files= ;;
         " map") follow='test coverage new render' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
         " map coverage") follow='' options='--all --config --header --help --json --option --pack --policy' files=yes ;;

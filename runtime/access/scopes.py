@@ -15,9 +15,13 @@ Scope = tuple[str, ...]
 ROLE = "role:"
 SOURCE_VERBS = ("write", "check", "receipts")
 """Send messages; try one without accepting it; ask what became of one's own."""
+API_VERBS = {
+    "orders": "write", "shipments": "read", "stock": "read", "products": "read", "partners": "read", "timeline": "read"
+}  # fmt: skip
+"""What is asked of each part of the API."""
 LETTER_VERBS = ("list", "show", "retry", "release", "discard")
 _NAME = re.compile(r"[a-z0-9-]{1,40}|\*")
-_FORMS = "source:NAME:write, source:NAME:check, source:NAME:receipts, letters:retry; * stands for any"
+_FORMS = "source:NAME:write, source:NAME:check, source:NAME:receipts, api:orders:write, api:stock:read (shipments, products, partners, timeline), letters:retry; * stands for any"
 
 
 def parse_scope(text: str) -> Scope:
@@ -26,6 +30,8 @@ def parse_scope(text: str) -> Scope:
     area, verb = parts[0], parts[-1]
     if area == "source" and len(parts) == 3 and _NAME.fullmatch(parts[1]):
         known: Sequence[str] = SOURCE_VERBS
+    elif area == "api" and len(parts) == 3 and parts[1] in (*API_VERBS, "*"):
+        known = sorted({verb for part, verb in API_VERBS.items() if parts[1] in ("*", part)})
     elif area == "letters" and len(parts) == 2:
         known = LETTER_VERBS
     else:

@@ -29,7 +29,7 @@ VERBS: dict[str, str] = {
     "topology": "show or make the hub's streams",
     "adopt": "go on where the hub stands, after a restored backup",
     "verify": "prove from the hub alone that nothing was lost, changed or invented",
-    "schema": "the canonical event types as JSON Schema",
+    "schema": "the canonical event types as JSON Schema, the API as OpenAPI, the streams as AsyncAPI",
     "map": "try a mapping on a sample message",
     "adapter": "start an adapter of your own: a package that passes the conformance suite",
     "packs": "the mapping packs: which platforms, which messages, what to tell the platform",

@@ -1,12 +1,16 @@
-"""`entrepot schema`: the canonical event types as JSON Schema 2020-12, and the schemas of mapping and pack files."""
+"""`entrepot schema`: the canonical event types, mapping and pack files as JSON Schema; the API and the hub's streams as documents."""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from runtime.config.model import Model
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -16,6 +20,12 @@ def arguments(parser: ArgumentParser) -> None:
         "--mapping", action="store_true", help="the schema of mapping files, for completion in an editor"
     )
     parser.add_argument("--pack", action="store_true", help="the schema of pack.toml")
+    parser.add_argument("--openapi", action="store_true", help="the HTTP interface as OpenAPI 3.1")
+    parser.add_argument(
+        "--asyncapi",
+        action="store_true",
+        help="the streams at the hub as AsyncAPI 3.1; with --config FILE of its region",
+    )
     parser.add_argument("--out", metavar="DIR", help="write one file a type into this folder")
 
 
@@ -26,6 +36,8 @@ def run(options: Namespace) -> int:
     from runtime.cli import screen
     from runtime.nearest import nearest
 
+    if options.openapi or options.asyncapi:
+        return _interface(options)
     if options.mapping or options.pack:
         return _language(options)
     if options.type is not None and options.type not in TYPES:
@@ -45,6 +57,39 @@ def run(options: Namespace) -> int:
         rows = [(name, f"v{TYPES[name].version}", TYPES[name].ce_type, TYPES[name].key_field) for name in chosen]
         screen.table(("type", "version", "ce-type", "key"), rows)
     return 0
+
+
+def _interface(options: Namespace) -> int:
+    """What others program against; a named configuration says which lanes there are and what is deprecated."""
+    from runtime.asyncapi import asyncapi
+    from runtime.cli import screen
+    from runtime.gateway.api.openapi import openapi
+
+    chosen = [name for name in ("openapi", "asyncapi") if getattr(options, name)]
+    if options.type is not None or options.mapping or options.pack or (len(chosen) > 1 and not options.out):
+        raise ConfigError("--openapi and --asyncapi each show one document", hint="with --out DIR both are written")
+    model = _model(options.config)
+    made = {
+        "openapi": openapi(model.api if model else None),
+        "asyncapi": asyncapi(model.region, list(model.lanes)) if model else asyncapi(),
+    }
+    if not options.out:
+        screen.show_json(made[chosen[0]])
+        return 0
+    written = [str(_write(Path(options.out), name, made[name], ".json")) for name in chosen]
+    screen.show_json(written) if options.json else screen.say(", ".join(written), "ok")
+    return 0
+
+
+def _model(named: str | None) -> Model | None:
+    from runtime.cli import places
+    from runtime.config.load import convert, read_toml
+    from runtime.config.model import Model
+
+    if named is None:
+        return None
+    path = places.config_file(named)
+    return convert(read_toml(path), Model, where=str(path))
 
 
 def _language(options: Namespace) -> int:
@@ -70,8 +115,8 @@ def _language(options: Namespace) -> int:
     return 0
 
 
-def _write(folder: Path, name: str, document: object) -> Path:
-    path = folder / f"{name}.schema.json"
+def _write(folder: Path, name: str, document: object, ending: str = ".schema.json") -> Path:
+    path = folder / f"{name}{ending}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")

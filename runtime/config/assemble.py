@@ -24,6 +24,7 @@ from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.fleet.post import FleetHub, FleetPost
 from runtime.gateway import tls
+from runtime.gateway.api.settings import check_api
 from runtime.gateway.schema import MessageSchema
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
@@ -200,6 +201,7 @@ class _Assembly:
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
+        self._check_api(sources)
         policy = self._policy()
         hub = plugins.hub()
         return Configuration(
@@ -255,6 +257,21 @@ class _Assembly:
             raise ConfigError(
                 f"{self.where}: fleet.soak_seconds must be shorter than fleet.hub_seconds_max,"
                 " or no revision could ever be confirmed"
+            )
+
+    def _check_api(self, sources: dict[str, ConfiguredSource]) -> None:
+        api = self.model.api
+        if api is None:
+            return
+        try:
+            check_api(api)
+        except ConfigError as error:
+            raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
+        doors = [name for name, source in sources.items() if source.adapter.accepts_http]
+        if api.orders is not None and api.orders not in doors:
+            raise ConfigError(
+                f"{self.where}: api.orders is {api.orders!r}{nearest(api.orders, doors)}",
+                hint='orders need a source that takes HTTP, for example with translator = "order-document"',
             )
 
     def _check_access(self) -> None:

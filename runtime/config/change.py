@@ -192,8 +192,16 @@ def _others(old: Configuration, new: Configuration, turned: frozenset[str]) -> I
     yield from _table("residency", ["policy"] if old.policy.digest != new.policy.digest else [])
     renewed = ["certificate"] if "gateway.tls" in turned and before.gateway.tls and after.gateway.tls else []
     yield from _table("gateway", [*_keys(before.gateway, after.gateway), *renewed])
+    yield from _api(before, after)
     for name in ("access", "journal", "evidence", "alerts", "secrets", "fleet"):
         yield from _table(name, _keys(getattr(before, name), getattr(after, name)))
+
+
+def _api(old: Model, new: Model) -> Iterator[Change]:
+    if (old.api is None) != (new.api is None):
+        yield Change(part="api", change="removed" if new.api is None else "added")
+    else:
+        yield from _table("api", _keys(old.api, new.api))
 
 
 def _lanes(old: Model, new: Model) -> Iterator[Change]:

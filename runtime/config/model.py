@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from runtime.access.settings import AccessSettings
 from runtime.fleet.settings import FleetSettings
+from runtime.gateway.api.settings import ApiSettings
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Route
@@ -80,6 +81,8 @@ class SourceSettings(Struct, frozen=True, kw_only=True):
     """What makes two messages the same: the idempotency key, the exact body, or nothing."""
     schema: str | None = None
     """JSON Schema 2020-12 (a file) that every message must fit; others get 422 and are not kept. For sources that receive HTTP."""
+    answer_status: Literal[200, 202] = 202
+    """What a message that was taken is answered with. 200 is for platforms that count nothing else as taken."""
     limits: SourceLimits | None = None
     """This source's own limits instead of those of [gateway]."""
 
@@ -102,6 +105,7 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hub: dict[str, Any] = field(default_factory=dict)
     residency: ResidencySettings
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    api: ApiSettings | None = None
     access: AccessSettings = field(default_factory=AccessSettings)
     secrets: SecretSettings = field(default_factory=SecretSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)

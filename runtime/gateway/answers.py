@@ -6,6 +6,7 @@ headers than the rest of an intake request costs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -37,6 +38,10 @@ class Answer(web.StreamResponse):
         self._head = f"{_HEADS[status, kind]}{len(body)}\r\n{headers}"
         self._keep_alive = False if close else None
 
+    def add(self, fields: Mapping[str, str]) -> None:
+        """More headers."""
+        self._head += "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+
     def render(self, *, keep_alive: bool, old_client: bool = False, head_only: bool = False) -> bytes:
         """The whole answer. `old_client` speaks HTTP/1.0, where staying open must be said."""
         connection = "Connection: close\r\n" if not keep_alive else "Connection: keep-alive\r\n" if old_client else ""
@@ -67,9 +72,9 @@ class Answer(web.StreamResponse):
         """Nothing is left to write."""
 
 
-def accepted(receipt: msgspec.Struct, headers: str = "") -> Answer:
-    """202: committed and flushed."""
-    return Answer(202, _encode(receipt), JSON, headers)
+def accepted(receipt: msgspec.Struct, headers: str = "", status: int = 202) -> Answer:
+    """Committed and flushed: 202, or what the platform insists on."""
+    return Answer(status, _encode(receipt), JSON, headers)
 
 
 def told(said: object, headers: str = "") -> Answer:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from runtime.access.allowance import Allowance, Limit, Quota
+from runtime.access.scopes import Scope
 from runtime.gateway import problems
 from runtime.gateway.problems import Rejection
 from runtime.ports import Request
@@ -19,6 +20,7 @@ class Desk(Protocol):
     """Where callers are known; the agent's `Doorkeeper`."""
 
     def admit(self, source: str, request: Request) -> str: ...
+    def authorize(self, wanted: Scope, request: Request) -> str: ...
     def allowance(self, caller: str) -> Allowance: ...
     def over_limit(self, caller: str, source: str) -> None: ...
 

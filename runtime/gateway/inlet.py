@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from aiohttp import web
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from runtime import clock
 from runtime.access.allowance import Allowance, Quota
@@ -21,6 +22,7 @@ from runtime.envelope import Message, Receipt
 from runtime.errors import Forbidden, Refused, Retryable, StorageFailed, StorageFull
 from runtime.gateway import problems
 from runtime.gateway.answers import Answer, accepted, told
+from runtime.gateway.api.operations import SUBMIT, Submission
 from runtime.gateway.body import Room, read_body
 from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
 from runtime.gateway.headers import kept_headers
@@ -32,7 +34,7 @@ from runtime.gateway.schema import FLAWS_MAX, MessageSchema
 from runtime.gateway.settings import SourceLimits
 from runtime.gateway.trial import Outcome, Verdict, try_message
 from runtime.policy.throttle import Throttle
-from runtime.ports import NO_HEADERS, Admission, Intake, Purpose, Request, Source, Translator
+from runtime.ports import NO_HEADERS, Admission, Intake, Request, Source, Translator
 
 NDJSON = "application/x-ndjson"
 LINE_TYPE = "application/json"
@@ -43,6 +45,8 @@ INLINE_BYTES_MAX = 32 * 1024
 """A larger body is compared with a schema in a thread: it takes a millisecond or more, for which others would wait."""
 _NOTHING_MORE = Admission()
 _KEY = f"bearer {PREFIX}"
+Errand = Literal["write", "check", "receipts", "order"]
+"""What a request is for: as `Purpose`, or an order for the API, which is tried first and then sent."""
 Fate = Callable[[str, str | None], Awaitable[Struct | None]]
 T = TypeVar("T")
 
@@ -58,6 +62,8 @@ class GatewaySource(Struct, frozen=True, kw_only=True):
     limits: SourceLimits | None = None
     schema: MessageSchema | None = None
     """What a message must look like to be taken."""
+    answer_status: int = 202
+    """Of a message that was taken."""
     told: bool = False
     """Its rate is its own, so its senders are told what is left of it."""
     desk: Desk | None = None
@@ -102,8 +108,8 @@ class Inlet:
         self._kept = tuple(served.translator.headers) if served.translator is not None else ()
         self._trying = CapacityLimiter(TRYING_MAX)
 
-    async def receive(self, request: web.BaseRequest, purpose: Purpose = "write") -> Answer:
-        """202 with a receipt; for `check`, 200 with a verdict. Raises `Rejection`."""
+    async def receive(self, request: web.BaseRequest, errand: Errand = "write") -> Answer:
+        """202 with a receipt; for `check`, 200 with a verdict; for `order`, 202 with both. Raises `Rejection`."""
         wait = self._throttle.wait_seconds(self._now())
         if wait:
             raise self._too_many(wait)
@@ -111,11 +117,11 @@ class Inlet:
             raise self._too_many(1.0)
         self._in_flight += 1
         try:
-            return await self._receive(request, purpose)
+            return await self._receive(request, errand)
         finally:
             self._in_flight -= 1
 
-    async def _receive(self, request: web.BaseRequest, purpose: Purpose) -> Answer:
+    async def _receive(self, request: web.BaseRequest, errand: Errand) -> Answer:
         limits = self._limits
         kind = request.headers.get("Content-Type", "application/json")
         if len(kind) > CONTENT_TYPE_CHARS_MAX or not kind.isascii() or not kind.isprintable():
@@ -132,7 +138,7 @@ class Inlet:
         held = len(sent)
         allowance: Allowance | None = None
         try:
-            admission = self._admit(request, sent, purpose)
+            admission = self._admit(request, sent, errand)
             if admission.caller is not None:
                 allowance = self._enter(admission.caller)
             body = sent
@@ -140,11 +146,16 @@ class Inlet:
                 body = inflate(sent, encoding, bytes_max, limits.ratio_max)
                 self._room.take(len(body))
                 held += len(body)
-            if purpose == "check":
+            if errand == "check":
                 return told(await self._try(request, body, kind, batch, admission), self._quotas(allowance))
-            if batch:
-                return accepted(await self._batch(request, body, admission), self._quotas(allowance))
-            return accepted(await self._single(request, body, kind, admission), self._quotas(allowance))
+            if errand == "order":
+                return accepted(await self._order(request, body, kind, batch, admission), self._quotas(allowance))
+            taken = (
+                await self._batch(request, body, admission)
+                if batch
+                else await self._single(request, body, kind, admission)
+            )
+            return accepted(taken, self._quotas(allowance), self._served.answer_status)
         finally:
             self._room.give(held)
             if allowance is not None:
@@ -182,6 +193,17 @@ class Inlet:
             try_message, served.outcome, served.name, served.translator.version, message, limiter=self._trying
         )
 
+    async def _order(
+        self, request: web.BaseRequest, body: bytes, kind: str, batch: bool, admission: Admission
+    ) -> Submission:
+        """Take what would become events, and nothing else: whoever waits for an answer can mend it at once."""
+        verdict = await self._try(request, body, kind, batch, admission)
+        if verdict.result == "letter":
+            raise problems.invalid(verdict.reason or "", verdict.position or "", verdict.hint or "")
+        receipt = await self._single(request, body, kind, admission)
+        outputs = [replace(output, data=UNSET) for output in verdict.outputs]
+        return Submission(receipt=receipt, rules=verdict.rules, outputs=outputs)
+
     def _inspect(self, body: bytes, line: int | None = None) -> None:
         """What can be said without parsing. Raises `Rejection`."""
         if not body:
@@ -212,7 +234,7 @@ class Inlet:
         rejection.headers |= fields([self._own_quota(wait_seconds)])
         return rejection
 
-    def _admit(self, request: web.BaseRequest, body: bytes, purpose: Purpose) -> Admission:
+    def _admit(self, request: web.BaseRequest, body: bytes, errand: Errand) -> Admission:
         """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate."""
         path, _, query = request.raw_path.partition("?")
         asked = Request(
@@ -221,11 +243,11 @@ class Inlet:
             remote=self._proxies.sender(request.remote or "", request.headers),
             path=path,
             query=query,
-            purpose=purpose,
+            purpose="write" if errand == "order" else errand,
             certificate=request.protocol.certificate,  # type: ignore[attr-defined]
         )
         try:
-            admission = self._who(asked)
+            admission = self._who(asked, errand)
         except Forbidden as error:
             raise problems.forbidden(str(error)) from None
         except Refused as error:
@@ -237,9 +259,16 @@ class Inlet:
             raise self._too_many(wait)
         return admission or _NOTHING_MORE
 
-    def _who(self, asked: Request) -> Admission | None:
-        """The source's own check; whoever only asks may show a key instead, whatever the source's senders sign with."""
+    def _who(self, asked: Request, errand: Errand) -> Admission | None:
+        """The source's own check; whoever only asks may show a key instead, whatever the source's senders sign with.
+
+        Orders are for callers alone: the API has one way to prove oneself.
+        """
         desk = self._served.desk
+        if errand == "order":
+            if desk is None:
+                raise Refused("There are no callers with names of their own here.")
+            return Admission(caller=desk.authorize(SUBMIT, asked))
         if (
             desk is not None
             and asked.purpose != "write"

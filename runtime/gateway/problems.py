@@ -121,6 +121,12 @@ def not_found() -> Rejection:
     return Rejection(404, "not-found", "Not found", detail, close=True)
 
 
+def nothing_there() -> Rejection:
+    """404 below /api/v1."""
+    detail = "The API serves no such address here. What it serves stands in /api/v1/openapi.json."
+    return Rejection(404, "not-found", "Not found", detail)
+
+
 def wrong_method(allowed: str) -> Rejection:
     """405."""
     detail = f"This address takes {allowed} only. Send the request with that method."
@@ -173,6 +179,32 @@ def unfit(flaws: list[Flaw]) -> Rejection:
     return Rejection(422, "unfit", "Does not fit the schema", detail, errors=flaws)
 
 
+def bad_parameter(name: str, reason: str) -> Rejection:
+    """400: a part of the query that cannot be used."""
+    detail = f"The parameter {name} {reason}. Mend it and ask again."
+    return Rejection(
+        400, "bad-parameter", "Bad parameter", detail, errors=[Flaw(pointer="", detail=f"{name} {reason}")]
+    )
+
+
+def invalid(reason: str, pointer: str, hint: str) -> Rejection:
+    """422: a message that would have become a letter; it was not accepted."""
+    detail = with_step(f"{reason}; nothing was accepted", hint or "Mend the message and send it again.")
+    return Rejection(422, "invalid", "Not valid", detail, errors=[Flaw(pointer=pointer, detail=reason)])
+
+
+def no_page() -> Rejection:
+    """404: a cursor that was not given out for this question."""
+    detail = "The cursor is none that this question was answered with. Begin anew without it."
+    return Rejection(404, "no-page", "No such page", detail)
+
+
+def not_known() -> Rejection:
+    """404: the region knows nothing of it."""
+    detail = "The region knows no such object, or has forgotten it. Check how it is written; names are exact."
+    return Rejection(404, "not-known", "Not known", detail)
+
+
 def no_receipt() -> Rejection:
     """404: nothing with this key, or somebody else's."""
     detail = "There is no message with this key from you. Keys are kept for the time that the receipt is promised."
@@ -185,9 +217,9 @@ def one_message_only() -> Rejection:
     return Rejection(415, "one-message", "One message only", detail)
 
 
-def too_many(wait_seconds: float) -> Rejection:
-    """429: this source alone is over its rate."""
-    detail = "This source sends faster than agreed. Wait as Retry-After says, then send the request again."
+def too_many(wait_seconds: float, who: str = "This source sends") -> Rejection:
+    """429: this source alone, or the API, is over its rate."""
+    detail = f"{who} faster than agreed. Wait as Retry-After says, then send the request again."
     return Rejection(429, "too-many", "Too many requests", detail, retryable=True, retry_after_seconds=wait_seconds)
 
 

@@ -19,6 +19,8 @@ from runtime import clock
 from runtime.errors import ConfigError, Refused
 from runtime.gateway import health, problems
 from runtime.gateway.answers import Answer, rejected
+from runtime.gateway.api.enquiries import Enquiries
+from runtime.gateway.api.operations import DOCUMENT, ROOT, Operation, route
 from runtime.gateway.body import Room
 from runtime.gateway.connection import Connection, Listener, Log, new_correlation_id
 from runtime.gateway.inlet import GatewaySource, Inlet
@@ -34,6 +36,7 @@ LAST_REQUESTS_SECONDS = 1.0
 """At a stop, connections stay open so long for a request that is on its way; its answer says `Connection: close`."""
 _CLOSE_SECONDS_MAX = 0.5
 _ASKED = ("/check/", "/receipts/")
+_API = f"{ROOT}/"
 _GETS = ("/live", "/ready", "/metrics")
 
 
@@ -69,6 +72,7 @@ class Gateway:
         self._idle: anyio.Event | None = None
         self._served: dict[str, GatewaySource] = {}
         self._inlets: dict[str, Inlet] = {}
+        self._enquiries: Enquiries | None = None
         self.draining = False
         """Each answer is now the last one of its connection; messages are still taken."""
         self.answers: Counter[tuple[str, int]] = Counter()
@@ -94,6 +98,10 @@ class Gateway:
             for name, served in sources.items()
         }
         self._served, self._settings = dict(sources), settings
+
+    def serve_api(self, enquiries: Enquiries | None) -> None:
+        """Answer `/api/v1` by this from now on; without it there is no API."""
+        self._enquiries = enquiries
 
     async def start(self, sockets: Sequence[socket.socket] | None = None) -> list[str]:
         """Listen and return the addresses as `host:port`. Open `sockets` (systemd) replace `settings.listen`.
@@ -204,6 +212,9 @@ class Gateway:
                     "/".join(path.split("/", 3)[:3]),
                 )  # keys are no labels, and nobody's to read in a log
                 answer = await self._asked(asked, request)
+            elif path.startswith(_API):
+                asked, path = path, _API  # no labels either
+                answer, path = await self._api(asked, request)
             else:
                 answer = self._page(path, request)
         except Rejection as rejection:
@@ -216,8 +227,7 @@ class Gateway:
         return answer
 
     async def _receive(self, inlet: Inlet, request: web.BaseRequest) -> Answer:
-        if request.method != "POST":
-            raise problems.wrong_method("POST")
+        _allow(request, "POST")
         return await inlet.receive(request)
 
     async def _asked(self, path: str, request: web.BaseRequest) -> Answer:
@@ -227,18 +237,46 @@ class Gateway:
         if inlet is None or (area == "receipts") != bool(key):
             raise problems.not_found()
         if area == "check":
-            if request.method != "POST":
-                raise problems.wrong_method("POST")
+            _allow(request, "POST")
             return await inlet.receive(request, "check")
-        if request.method not in {"GET", "HEAD"}:
-            raise problems.wrong_method("GET, HEAD")
+        _allow(request, "GET, HEAD")
         return await inlet.lookup(request, unquote(key[0]))
+
+    async def _api(self, path: str, request: web.BaseRequest) -> tuple[Answer, str]:
+        """The answer, and the address as the counts of answers know it."""
+        enquiries = self._enquiries
+        if enquiries is None:
+            raise problems.not_found()
+        if path == DOCUMENT:
+            _allow(request, "GET, HEAD")
+            return Answer(200, enquiries.document), path
+        asked = route(path)
+        if asked is None:
+            raise problems.nothing_there()
+        operation = asked.operation
+        try:
+            if operation.method == "POST":
+                _allow(request, "POST")
+                return await self._order(enquiries, operation, request), operation.path
+            _allow(request, "GET, HEAD")
+            return await enquiries.answer(asked, request), operation.path
+        except Rejection as rejection:
+            rejection.headers |= enquiries.ending(operation)
+            raise
+
+    async def _order(self, enquiries: Enquiries, operation: Operation, request: web.BaseRequest) -> Answer:
+        """Orders go through the door of their source: its limits, its journal, its rules."""
+        inlet = self._inlets.get(f"/in/{enquiries.settings.orders}")
+        if inlet is None:
+            raise problems.nothing_there()
+        answer = await inlet.receive(request, "order")
+        answer.add(enquiries.ending(operation))
+        return answer
 
     def _page(self, path: str, request: web.BaseRequest) -> Answer:
         if path not in _GETS:
             raise problems.not_found()
-        if request.method not in {"GET", "HEAD"}:
-            raise problems.wrong_method("GET, HEAD")
+        _allow(request, "GET, HEAD")
         if path == "/live":
             return health.live()
         if path == "/metrics":
@@ -257,6 +295,11 @@ class Gateway:
             **fields,
         )
         return rejected(rejection, correlation_id)
+
+
+def _allow(request: web.BaseRequest, methods: str) -> None:
+    if request.method not in methods.split(", "):
+        raise problems.wrong_method(methods)
 
 
 def _seen_alike(settings: GatewaySettings) -> tuple[object, ...]:

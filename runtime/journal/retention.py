@@ -11,8 +11,9 @@ from bisect import bisect_left
 import msgspec
 from msgspec import Struct
 
-from runtime.journal import keys, lanes, meta, outbox, watermark
+from runtime.journal import keys, lanes, meta, outbox, standing, watermark
 from runtime.journal.lanes import LaneRow
+from runtime.journal.standing import StandingLimits
 
 SLICE_ROWS_MAX = 500
 HOUR = 3_600
@@ -25,6 +26,8 @@ class Limits(Struct, frozen=True):
 
     refill_seconds: int
     key_seconds: int
+    standing: StandingLimits | None = None
+    """None: there is no API, and nothing is kept for it."""
 
 
 class Usage(Struct, frozen=True):
@@ -80,7 +83,7 @@ def prune(connection: sqlite3.Connection, limits: Limits, *, pressed: bool) -> i
         deleted += _prune_keys(connection, keys_through)
         oldest_needed = age - max(limits.refill_seconds, limits.key_seconds) - 2 * MARK_SECONDS
         connection.execute("DELETE FROM marks WHERE age_seconds < ?", (oldest_needed,))
-    return deleted
+    return deleted + standing.prune(connection, limits.standing)
 
 
 def _prune_lane(connection: sqlite3.Connection, lane: LaneRow, through: int) -> int:

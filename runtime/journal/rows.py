@@ -14,13 +14,15 @@ CHUNK = 64
 """Rows of one statement: 64 × 12 columns stay far below SQLite's limit of 32,766 parameters."""
 
 
-def insert(connection: sqlite3.Connection, into: str, columns: int, rows: Sequence[tuple[object, ...]]) -> None:
-    """`INSERT INTO {into} VALUES …` for all rows, in order. `into`: table and column list."""
+def insert(
+    connection: sqlite3.Connection, into: str, columns: int, rows: Sequence[tuple[object, ...]], tail: str = ""
+) -> None:
+    """`INSERT INTO {into} VALUES … {tail}` for all rows, in order. `into`: table and column list."""
     whole = len(rows) - len(rows) % CHUNK
     for start in range(0, whole, CHUNK):
-        connection.execute(_statement(into, columns, CHUNK), [*chain.from_iterable(rows[start : start + CHUNK])])
+        connection.execute(_statement(into, columns, CHUNK, tail), [*chain.from_iterable(rows[start : start + CHUNK])])
     if whole < len(rows):
-        connection.execute(_statement(into, columns, len(rows) - whole), [*chain.from_iterable(rows[whole:])])
+        connection.execute(_statement(into, columns, len(rows) - whole, tail), [*chain.from_iterable(rows[whole:])])
 
 
 @cache
@@ -30,6 +32,6 @@ def within(head: str, count: int) -> str:
 
 
 @cache
-def _statement(into: str, columns: int, count: int) -> str:
+def _statement(into: str, columns: int, count: int, tail: str) -> str:
     row = f"({', '.join('?' * columns)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * count)}"
+    return f"INSERT INTO {into} VALUES {', '.join([row] * count)}{tail}"

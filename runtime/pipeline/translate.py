@@ -21,6 +21,7 @@ from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.store import Connection
 from runtime.pipeline.route import Router
+from runtime.pipeline.standing import StandingStep
 from runtime.ports import Translator
 
 ROWS_MAX = 256
@@ -50,6 +51,8 @@ class Tally(Struct):
     """Facts that ended the process too often; see `quarantine`."""
     behind: int = 0
     """Facts that wait for translation after this batch."""
+    untold: int = 0
+    """Events that the API does not know yet."""
     positions: list[LaneRow] = []
     """Where the lanes stand afterwards, if events were added."""
 
@@ -235,6 +238,8 @@ class TranslateStep:
     def __init__(self, journal: Journal, translation: Translation) -> None:
         self._journal = journal
         self._translation = translation
+        self.standing: StandingStep | None = None
+        """Where there is an API."""
 
     def batch(self, connection: Connection, rows_max: int = ROWS_MAX) -> Tally:
         """Translate the next facts; `tally.facts` is 0 when there are none."""
@@ -251,6 +256,8 @@ class TranslateStep:
         if tally.facts:
             write_tally(connection, new, tally)
             books.advance(connection, translated=cursor)
+        if self.standing is not None:
+            tally.untold = self.standing.advance(connection)
         tally.behind = last - cursor
         return tally
 

@@ -17,6 +17,7 @@ from adapters.webhook_out.settings import WebhookOutSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
 from runtime.config import model
 from runtime.fleet.settings import FleetSettings
+from runtime.gateway.api.settings import ApiSettings, Deprecation
 from runtime.gateway.settings import GatewaySettings, SourceLimits, TlsSettings
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Condition, Route
@@ -32,6 +33,8 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("entrepot.toml", model.Model),
     ("[hub]", HubSettings),
     ("[gateway]", GatewaySettings),
+    ("[api]", ApiSettings),
+    ("[api.deprecated.OPERATION]", Deprecation),
     ("[access]", AccessSettings),
     ("[access.limits]", CallerLimits),
     ("[access.oidc]", OidcSettings),

@@ -18,6 +18,7 @@ PURE = (
     "runtime/mapping/",
     "runtime/policy/",
     "runtime/rendering/",
+    "runtime/standing/",
     "runtime/envelope.py",
     "runtime/errors.py",
     "runtime/record.py",

@@ -145,6 +145,13 @@ async def test_a_get_that_nobody_can_sign_is_refused_with_a_sentence(region: Reg
         assert "a GET proves nobody" in said["detail"]
 
 
+async def test_the_page_says_200_where_a_platform_gets_it(region: Region) -> None:
+    assert (await onboard(region, "shopify"))["answers"][0][0] == 202
+    text = region.config.read_text()
+    region.config.write_text(text.replace("[sources.shop]\n", "[sources.shop]\nanswer_status = 200\n"))
+    assert (await onboard(region, "shop"))["answers"][0][:2] == [200, pages.ANSWERS[0][1]]
+
+
 async def test_the_page_for_people_names_places_limits_and_answers(region: Region) -> None:
     code, out, _ = await region.run("onboard", "shopify", "--url", "https://gateway.example/")
     assert code == 0
