@@ -47,8 +47,8 @@ _STEPS = (
     (
         ("authentication revoked",),
         (
-            "The central team has revoked this region's login. If that was meant, the region goes on collecting and "
-            "sends nothing; if not, ask for a new enrolment: `entrepot enrol` with a fresh token."
+            "Ask the central team why. If it was meant, the region goes on collecting and sends nothing; if not, ask for "
+            "a fresh token and run `entrepot enrol`."
         ),
     ),
     (

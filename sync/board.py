@@ -13,6 +13,7 @@ from sync import stream, wire
 from sync.channel import ApiError, Channel, HubAway
 
 ANSWER_SECONDS_MAX = 5.0
+_MAKE = "headquarters makes the streams of the fleet: `entrepot fleet topology --apply`"
 FULL_SUBJECT = 10077
 """JetStream: the stream's limit (here: one message a subject) is reached."""
 ENROLMENT = {
@@ -63,7 +64,7 @@ async def post(channel: Channel, subject: str, body: bytes) -> None:
     if fault.err_code == FULL_SUBJECT or "per subject" in fault.description:
         raise Refused(f"there is a message on {subject} already, and only one is taken")
     if headers.startswith(b"NATS/1.0 503"):
-        raise Permanent(f"no stream at the hub takes {subject}", hint="headquarters makes the streams of the fleet")
+        raise Permanent(f"no stream at the hub takes {subject}", hint=_MAKE)
     raise ApiError(fault.code, fault.err_code, fault.description)
 
 
@@ -73,7 +74,7 @@ async def last(channel: Channel, stream_name: str, subject: str) -> Posted | Non
     if headers.startswith(b"NATS/1.0 404"):
         return None
     if headers.startswith(b"NATS/1.0 503"):
-        raise Permanent(f"the hub has no stream {stream_name}", hint="headquarters makes the streams of the fleet")
+        raise Permanent(f"the hub has no stream {stream_name}", hint=_MAKE)
     said = wire.parse_headers(headers)
     return Posted(_servers(said, "nats-subject"), data, _servers(said, "nats-time-stamp"))
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 
-from runtime.errors import Permanent
+from runtime.errors import Permanent, Refused
 from sync import jwt
 from sync.board import exchange
 from sync.channel import Channel
 from sync.nkey import Key
 
+_OTHER = "are these the keys of another hub?"
+
 
 async def revoke(channel: Channel, account: str, user: str, operator: Key, *, now: int) -> str:
     """No login issued to this user until `now` is good any more, and whoever is in is thrown out. Returns the claims."""
-    found = await lookup(channel, account)
-    said = jwt.read(found)
+    said = jwt.read(await lookup(channel, account))
+    if said.iss != operator.public:
+        # A server would store the claims all the same, and then let nobody of the account in.
+        raise Refused("this key does not vouch for the hub's accounts: nothing was changed", hint=_OTHER)
     nats = {**said.nats, "revocations": {**(said.nats.get("revocations") or {}), user: now}}
     # A server keeps what was issued later; two changes within one second must not be equal.
     fresh = jwt.sign(operator, account, said.name, nats, issued_at=max(now, said.iat + 1))
@@ -26,7 +30,7 @@ async def lookup(channel: Channel, account: str) -> str:
     """Raises `Permanent` when the hub does not know the account."""
     headers, data = await exchange(channel, f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP", b"")
     if headers.startswith(b"NATS/1.0 503") or not data:
-        raise Permanent(f"the hub does not know account {account}", hint="are these the keys of another hub?")
+        raise Permanent(f"the hub does not know account {account}", hint=_OTHER)
     return data.decode("ascii", "replace")
 
 

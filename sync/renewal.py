@@ -23,7 +23,7 @@ from sync.channel import Channel
 from sync.jwt import Claims
 
 AGAIN_SECONDS_MAX = 300.0
-"""Between two looks at the answer; of a life shorter than a day a hundredth."""
+"""Between two looks at the answer, a hundredth of a short life; a poke of headquarters makes it sooner."""
 
 
 class LoginRequest(Struct, frozen=True, kw_only=True):
@@ -44,6 +44,7 @@ class Renewal:
         self._lanes = lanes
         self.renewed = anyio.Event()
         """A fresh login lies in the file: connect anew."""
+        self._hint = anyio.Event()
 
     async def run(self) -> None:
         """Until the login is renewed or the task is cancelled; failures are waited out."""
@@ -53,8 +54,10 @@ class Renewal:
         pause = min(AGAIN_SECONDS_MAX, (login.exp - login.iat) / 100)
         asked = False
         while not self.renewed.is_set():
+            self._hint = anyio.Event()
             try:
                 if not asked:
+                    await self._channel.listen(names.poke(self._scope.region), self._poked)
                     await self._ask(login)
                     asked = True
                 await self._look(login, file)
@@ -63,7 +66,11 @@ class Renewal:
             except OSError as error:
                 self._observer.log("login_not_renewed", reason=f"{file} cannot be written ({error.strerror})")
             if not self.renewed.is_set():
-                await anyio.sleep(pause)
+                with anyio.move_on_after(pause):
+                    await self._hint.wait()
+
+    def _poked(self, _subject: bytes, _headers: bytes, _data: bytes) -> None:
+        self._hint.set()
 
     async def _ask(self, login: Claims) -> None:
         request = LoginRequest(user=login.sub, issued_at=login.iat, expires_at=login.exp, lanes=self._lanes)

@@ -63,6 +63,7 @@ class NatsDesk:
     async def leave_login(self, region: str, token: str) -> None:
         """See `Desk`."""
         await board.post(self._channel, names.login(region), token.encode())
+        await self._channel.write(b"PUB %b 0\r\n\r\n" % names.poke(region).encode())
 
     async def make_streams(
         self, region: str, environment: str, lanes: Sequence[str], replicas: int

@@ -157,11 +157,13 @@ async def _request(desk: Desk, token: Token, pending: Pending) -> None:
 
 
 async def _answered(desk: Desk, token: Token, wait_seconds: float) -> Answer | None:
+    """Looks once at least."""
+    found = await desk.read(token.id, "answer")
     with anyio.move_on_after(wait_seconds):
-        while (found := await desk.read(token.id, "answer")) is None:  # noqa: ASYNC110 - people decide, elsewhere
+        while found is None:
             await anyio.sleep(LOOK_SECONDS)
-        return _read(found)
-    return None
+            found = await desk.read(token.id, "answer")
+    return None if found is None else _read(found)
 
 
 def _read(found: bytes) -> Answer:

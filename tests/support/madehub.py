@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from runtime.cli.entry import main
+from sync import fleet_names as names
 from sync import nkey
 from sync.access import Access
 from sync.channel import ApiError, HubAway
@@ -106,6 +107,17 @@ class MadeHub:
         except (ApiError, HubAway):
             return False
         return True
+
+    async def make_fleet_streams(self, environment: str = "test") -> None:
+        """Those of configuration and state, as headquarters' other commands make them."""
+        channel = await self.enter(self.keys(environment) / "hub.creds", region="hq", environment=environment)
+        streams = {names.CONFIG_STREAM: names.CONFIG_SUBJECTS, names.STATE_STREAM: names.STATE_SUBJECTS}
+        try:
+            for name, subjects in streams.items():
+                wanted = {"name": name, "subjects": [subjects], "storage": "file", "allow_direct": True}
+                await channel.ask(f"STREAM.CREATE.{name}", wanted, seconds_max=5)
+        finally:
+            channel.close()
 
     def settings(self, credentials: Path, *servers: str, **more: Any) -> HubSettings:
         """`[hub]` of whoever has these credentials."""

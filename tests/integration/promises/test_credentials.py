@@ -86,7 +86,7 @@ async def test_promise_7_a_login_that_is_revoked_takes_the_region_offline_until_
         await place.region.persist([fact(n) for n in range(10)])
         await place.region.settled(facts=10)
         await place.operator.revoke(place.user, place.hub.url, tmp_path)
-        await place.offline("Authorization Violation")
+        await place.offline("has revoked this region's login", "fresh token")
         place.operator.credentials(place.file)
         await place.arrived()
 

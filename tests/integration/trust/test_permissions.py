@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from sync import permissions
+from sync import board, permissions, stream
 from sync.connection import Connection
 from tests.support.madehub import MadeHub
+from tests.support.region import until
 
 pytestmark = pytest.mark.anyio
 AGENT, HQ, READER, AUDITOR, ENROLLER = "agent", "headquarters", "reader", "auditor", "enroller"
@@ -194,3 +196,54 @@ def test_a_login_is_compared_with_what_an_agent_needs(
 )
 def test_some_names_are_no_region_s(name: str, may: bool) -> None:
     assert permissions.may_be_a_region(name) is may
+
+
+async def test_no_body_of_a_request_reaches_beyond_the_subject_that_it_was_sent_to(tmp_path: Path) -> None:
+    """A direct get by subject reads that subject, whatever else its body asks for."""
+    hub = MadeHub(tmp_path, 1, environments=["test"])
+    async with hub:
+        steering = await hub.enter(hub.keys() / "hub.creds", region="hq")
+        config = {"name": "FLEET_CONFIG", "subjects": ["cf.>"], "storage": "file", "allow_direct": True}
+        await steering.ask("STREAM.CREATE.FLEET_CONFIG", config, seconds_max=5)
+        await board.post(steering, "cf.fr.timestamp", b"of another region")
+        await board.post(steering, "cf.eu-de.timestamp", b"of this region")
+        agent = await hub.enter(hub.login(AGENT, "eu-de"))
+        try:
+            own = f"{API}DIRECT.GET.FLEET_CONFIG.cf.eu-de.timestamp"
+            for body in ({"last_by_subj": "cf.fr.timestamp"}, {"seq": 1}, {"multi_last": ["cf.>"], "batch": 9}):
+                _, data = await board.exchange(agent, own, json.dumps(body).encode())
+                assert b"another" not in data
+            assert (await board.exchange(agent, own, b""))[1] == b"of this region"
+        finally:
+            agent.close()
+            steering.close()
+
+
+async def test_an_answer_that_a_stolen_login_sends_into_a_foreign_lane_is_an_answer_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    """What docs/hub.md owns up to: NATS does not check reply subjects. If it does one day, this fails and the page is mended."""
+    hub = MadeHub(tmp_path, 1, environments=["test"])
+    async with hub:
+        steering = await hub.enter(hub.keys() / "hub.creds", region="hq")
+        for region in ("eu-de", "fr"):
+            name = f"{region.upper()}_REALTIME"
+            config = {"name": name, "subjects": [f"ev.{region}.realtime.>"], "storage": "file"}
+            await steering.ask(f"STREAM.CREATE.{name}", config, seconds_max=5)
+        agent = await hub.enter(hub.login(AGENT, "eu-de"))
+        try:
+            request = f"{API}STREAM.INFO.EU-DE_REALTIME ev.fr.realtime.stock.snapshot"
+            await agent.write(f"PUB {request} 0\r\n\r\n".encode())
+            await agent.settle()
+
+            async def arrived() -> object:
+                return (await stream.info(steering, "FR_REALTIME")).state.messages  # type: ignore[union-attr]
+
+            await until(arrived, "the hub has sent its answer there")
+            found = await stream.message(steering, "FR_REALTIME", 1)
+            assert found is not None
+            assert "entrepot-chain" not in found.headers
+            assert json.loads(found.data)["type"] == "io.nats.jetstream.api.v1.stream_info_response"
+        finally:
+            agent.close()
+            steering.close()
