@@ -15,6 +15,7 @@ from sync import jwt
 Role = Literal["agent", "headquarters", "reader", "auditor", "enroller", "accounts"]
 PROBE_ANSWERS_MAX = 1
 PROBE_ANSWER_SECONDS_MAX = 60
+EVENTS = "ev.>"
 _API = "$JS.API."
 _RESERVED = frozenset({names.HEADQUARTERS, "all"})
 """`fleet.all.>` is heard by everybody, and `hq` writes the downlink: no region may have these names."""
@@ -66,19 +67,20 @@ def headquarters() -> Permissions:
         f"{_API}CONSUMER.INFO.>", f"{_API}CONSUMER.NAMES.*", f"{_API}CONSUMER.LIST.*", f"{_API}CONSUMER.DELETE.>",
         "$JS.ACK.>", "$JS.FC.>",
     )  # fmt: skip
-    return Permissions(publish, (inboxes(own), names.STATE_SUBJECTS, names.AUDIT_SUBJECTS, names.ENROL_SUBJECTS), own)
+    hear = (EVENTS, names.STATE_SUBJECTS, names.AUDIT_SUBJECTS, names.ENROL_SUBJECTS)
+    return Permissions(publish, (inboxes(own), *hear), own)
 
 
 def reader(name: str) -> Permissions:
     """Reads and verifies every region's streams, and says up to where (the watermark)."""
     own = f"reader_{name}"
-    return Permissions((*_READING_ALL, names.watermark("*")), (inboxes(own),), own)
+    return Permissions((*_READING_ALL, names.watermark("*")), (inboxes(own), EVENTS), own)
 
 
 def auditor(name: str) -> Permissions:
     """Reads everything, the audit stream included, and changes nothing."""
     own = f"auditor_{name}"
-    return Permissions(_READING_ALL, (inboxes(own),), own)
+    return Permissions(_READING_ALL, (inboxes(own), EVENTS), own)
 
 
 def enroller(token_id: str) -> Permissions:

@@ -12,13 +12,11 @@ from urllib.parse import ParseResult
 import aiohttp
 from nats.aio.transport import WebSocketTransport
 
-CLOSE_SECONDS_MAX = 1.0
-
 
 class Socket(Protocol):
     """What a connection needs of its socket."""
 
-    def write(self, frames: bytes) -> None: ...
+    def write(self, frames: bytes, /) -> None: ...
 
     async def drain(self) -> None:
         """Raises `OSError`, `RuntimeError` when the peer is gone."""
@@ -48,9 +46,8 @@ class WebSocket(WebSocketTransport):
             self._using_tls = True
 
     async def _open(self, uri: ParseResult, ssl: Any) -> None:
-        patience = aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS_MAX)
         try:
-            self._ws = await self._client.ws_connect(uri.geturl(), ssl=ssl, timeout=patience, max_msg_size=0)
+            self._ws = await self._client.ws_connect(uri.geturl(), ssl=ssl, max_msg_size=0)
         except aiohttp.ClientConnectorCertificateError as error:
             raise OSError(str(error.certificate_error)) from error
         except aiohttp.WSServerHandshakeError as error:
