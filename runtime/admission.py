@@ -141,20 +141,21 @@ class Office:
         await desk.leave_login(region, self._login("agent", region, asked.user, now, lanes=asked.lanes))
         return Renewed(region, "renewed", ends_at=now + LOGIN_SECONDS)
 
-    async def revoke(self, region: str, operations: Path) -> Enrolment:
+    async def revoke(self, region: str, operations: Path) -> list[Enrolment]:
         """The hub throws the region out and lets it in no more. `operations`: the folder that vouches for accounts."""
-        other = Office(operations)
+        other, operator = Office(operations), _seed(operations / OPERATOR)
         async with self._desk() as desk:
-            one = enrolment.in_force(await _gathered(desk)).get(region)
-            if one is None or one.answer is None:
+            mine = enrolment.let_in(await _gathered(desk), region)
+            if not mine:
                 raise Refused(f"region {region} has no login in force", hint="`entrepot fleet enrol list` shows all")
             async with other._desk() as system:
-                operator = _seed(operations / OPERATOR)
-                fresh = await system.revoke(self.place.account, one.answer.user, operator=operator, now=_now())
+                users = [user for _, user in mine]
+                fresh = await system.revoke(self.place.account, users, operator=operator, now=_now())
             kept = operations / f"account-{self.place.environment}.jwt"
             await anyio.to_thread.run_sync(write, kept, fresh.encode() + b"\n", 0o644)
-            await desk.post(one.id, "revoked", b"{}")
-        return one
+            for one, _ in mine:
+                await desk.post(one.id, "revoked", b"{}")
+        return [one for one, _ in mine]
 
     def issue(self, role: str, name: str, *, seconds: int) -> str:
         """Credentials for a person or a program of headquarters. Secret."""

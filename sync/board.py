@@ -25,6 +25,7 @@ ENROLMENT = {
     "discard_new_per_subject": True,
     "max_msgs_per_subject": 1,
     "max_bytes": -1,
+    "max_msg_size": 65_536,
     "max_age": 0,
     "deny_delete": True,
     "deny_purge": True,

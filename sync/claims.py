@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from runtime.errors import Permanent, Refused
 from sync import jwt
@@ -13,13 +14,13 @@ from sync.nkey import Key
 _OTHER = "are these the keys of another hub?"
 
 
-async def revoke(channel: Channel, account: str, user: str, operator: Key, *, now: int) -> str:
-    """No login issued to this user until `now` is good any more, and whoever is in is thrown out. Returns the claims."""
+async def revoke(channel: Channel, account: str, users: Sequence[str], operator: Key, *, now: int) -> str:
+    """No login issued to these users until `now` is good any more, and whoever is in is thrown out. Returns the claims."""
     said = jwt.read(await lookup(channel, account))
     if said.iss != operator.public:
         # A server would store the claims all the same, and then let nobody of the account in.
         raise Refused("this key does not vouch for the hub's accounts: nothing was changed", hint=_OTHER)
-    nats = {**said.nats, "revocations": {**(said.nats.get("revocations") or {}), user: now}}
+    nats = {**said.nats, "revocations": {**(said.nats.get("revocations") or {}), **dict.fromkeys(users, now)}}
     # A server keeps what was issued later; two changes within one second must not be equal.
     fresh = jwt.sign(operator, account, said.name, nats, issued_at=max(now, said.iat + 1))
     await push(channel, fresh)

@@ -77,9 +77,9 @@ class NatsDesk:
             reports.append(made)
         return reports
 
-    async def revoke(self, account: str, user: str, *, operator: str, now: int) -> str:
+    async def revoke(self, account: str, users: Sequence[str], *, operator: str, now: int) -> str:
         """See `Desk`."""
-        return await claims.revoke(self._channel, account, user, _key(operator), now=now)
+        return await claims.revoke(self._channel, account, users, _key(operator), now=now)
 
 
 class NatsTrust:

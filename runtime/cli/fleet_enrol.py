@@ -206,9 +206,9 @@ def _renew(options: Namespace, office: Office) -> int:
 def _revoke(options: Namespace, office: Office) -> int:
     from runtime.cli.loop import run_async
 
-    one = run_async(office.revoke, options.region, Path(options.operations))
+    gone = run_async(office.revoke, options.region, Path(options.operations))
     if options.json:
-        _json(_row(one) | {"state": "revoked"})
+        _json([_row(one) | {"state": "revoked"} for one in gone])
     else:
         print(f"Region {options.region} is out: the hub takes its login no more. A new token lets it in again.")
     return 0

@@ -182,12 +182,16 @@ def read_request(document: bytes) -> Request:
 
 
 def gather(posted: Iterable[tuple[str, bytes]]) -> list[Enrolment]:
-    """Everything that stands at the hub, (subject, body), oldest first. What nobody has offered is left out."""
+    """From (subject, body) in the order of the hub; that of the result is by what happened last. What nobody has
+    offered is left out.
+    """
     parts: dict[str, dict[str, bytes]] = {}
     for subject, body in posted:
         words = subject.split(".")
         if len(words) == 3:
-            parts.setdefault(words[1], {}).setdefault(words[2], body)
+            said = parts.pop(words[1], {})
+            said.setdefault(words[2], body)
+            parts[words[1]] = said
     return [found for identifier, said in parts.items() if (found := _one(identifier, said)) is not None]
 
 
@@ -243,12 +247,20 @@ def decidable(enrolments: Sequence[Enrolment], named: str, *, environment: str, 
 
 
 def in_force(enrolments: Sequence[Enrolment]) -> dict[str, Enrolment]:
-    """Region → the enrolment that counts: the newest one that was approved and not revoked."""
+    """Region → the enrolment that counts: the one approved last. A revocation ends all that came before it."""
     found: dict[str, Enrolment] = {}
     for one in enrolments:
-        if one.answer is not None and one.answer.approved and not one.revoked:
+        if one.revoked:
+            found.pop(one.offer.region, None)
+        elif one.answer is not None and one.answer.approved:
             found[one.offer.region] = one
     return found
+
+
+def let_in(enrolments: Sequence[Enrolment], region: str) -> list[tuple[Enrolment, str]]:
+    """All logins of a region that may still be good, with the public key of each."""
+    mine = [one for one in enrolments if one.offer.region == region and not one.revoked]
+    return [(one, one.answer.user) for one in mine if one.answer is not None and one.answer.approved]
 
 
 class Renewable(Struct, frozen=True, kw_only=True):

@@ -66,7 +66,7 @@ class Desk(Protocol):
         """The streams of its lanes, its checkpoints and its downlink; those that exist are mended."""
         ...
 
-    async def revoke(self, account: str, user: str, *, operator: str, now: int) -> str:
+    async def revoke(self, account: str, users: Sequence[str], *, operator: str, now: int) -> str:
         """The account's new claims, pushed to every server. `operator`: seed of its signing key. System account only."""
         ...
 

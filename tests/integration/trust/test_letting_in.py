@@ -259,6 +259,7 @@ async def test_a_revoked_region_is_cut_says_so_and_stays_out_through_restarts_of
             await hub.enter(joining.credentials, complaints=complaints)
         code, rows = await headquarters(hub, "list")
         assert rows[-1]["state"] == "revoked"
+        assert (await headquarters(hub, "renew"))[1] == []
         assert len(await joining.at_the_hub()) == 5
 
 

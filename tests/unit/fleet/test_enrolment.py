@@ -145,12 +145,17 @@ def test_the_first_message_of_a_subject_counts_and_what_nobody_offered_is_left_o
     assert enrolment.gather([("enrol.t9.request", asked(identity)), ("enrol.x", b""), ("enrol.t8.token", b"?")]) == []
 
 
-def test_the_newest_approved_login_of_a_region_is_in_force_unless_it_was_revoked(identity: Identity) -> None:
-    yes = Answer(approved=True, fingerprint="", user="U1")
-    first, second = (posted(("request", asked(identity)), ("answer", yes), token=token)[0] for token in ("a", "b"))
-    assert enrolment.in_force([first, second])["eu-de"].id == "b"
-    gone = msgspec.structs.replace(second, revoked=True)
-    assert enrolment.in_force([first, gone])["eu-de"].id == "a"
+def test_the_login_approved_last_is_in_force_and_a_revocation_ends_all_before_it() -> None:
+    offer = msgspec.json.encode(Offer(region="eu-de", environment="test", expires_at=NOW))
+    yes = msgspec.json.encode(Answer(approved=True, fingerprint="", user="U1"))
+    said = [("a", "token", offer), ("b", "token", offer), ("b", "answer", yes), ("a", "answer", yes)]
+    history = [(f"enrol.{token}.{part}", body) for token, part, body in said]
+    assert enrolment.in_force(enrolment.gather(history))["eu-de"].id == "a"
+    assert [one.id for one, _ in enrolment.let_in(enrolment.gather(history), "eu-de")] == ["b", "a"]
+    out = [*history, ("enrol.a.revoked", b"{}")]
+    assert enrolment.in_force(enrolment.gather(out)) == {}
+    again = [*out, ("enrol.c.token", offer), ("enrol.c.answer", yes)]
+    assert enrolment.in_force(enrolment.gather(again))["eu-de"].id == "c"
     denied = posted(("answer", Answer(approved=False, fingerprint="")), token="c")
     assert enrolment.in_force(denied) == {}
 
