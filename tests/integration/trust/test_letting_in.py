@@ -13,6 +13,7 @@ import pytest
 
 from sync import jwt
 from sync.access import section
+from sync.channel import HubAway
 from tests.support.madehub import MadeHub, command, headquarters
 from tests.support.region import Region, expected, fact, origins, stored, until
 
@@ -248,15 +249,19 @@ async def test_a_revoked_region_is_cut_says_so_and_stays_out_through_restarts_of
             await until(told, f"it says that it was revoked; {region.log[-600:]}")
             for server in hub.servers:
                 server.stop()
-            await anyio.to_thread.run_sync(hub.make)  # the files are written anew, with what was pushed
             for server in hub.servers:
                 await server.start()
-            await until(hub._ready, "the hub is back")
+            await until(hub._ready, "the hub is back, with the older claims in its configuration")
             await region.persist([fact(n) for n in range(5, 8)])
             assert not (await region.status())["hub_connected"]
-        complaints: list[str] = []
-        with pytest.raises(Exception, match="Authorization Violation"):
-            await hub.enter(joining.credentials, complaints=complaints)
+        for server in hub.servers:
+            with pytest.raises(HubAway, match="Authorization Violation"):
+                await hub.enter(joining.credentials, server=server.url)
+        await anyio.to_thread.run_sync(hub.make)  # as for a change of plan: it must not let anybody in again
+        for server in hub.servers:
+            server.reload()
+            with pytest.raises(HubAway, match="Authorization Violation"):
+                await hub.enter(joining.credentials, server=server.url)
         code, rows = await headquarters(hub, "list")
         assert rows[-1]["state"] == "revoked"
         assert (await headquarters(hub, "renew"))[1] == []
