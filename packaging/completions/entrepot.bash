@@ -56,6 +56,7 @@ _entrepot() {
         " verify:--region") return ;;
         " verify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " verify:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " verify:--tls-ca") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " schema:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " map test:--pack") return ;;
         " map test:--header") return ;;
@@ -137,7 +138,7 @@ _entrepot() {
         " topology show") follow='' options='--config --help --json' files= ;;
         " topology apply") follow='' options='--config --help --json' files= ;;
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
-        " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
+        " verify") follow='' options='--config --credentials --help --hub --json --public-key --region --tls-ca' files= ;;
         " schema") follow='' options='--config --help --json --mapping --out --pack' files= ;;
         " map") follow='test coverage new render' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;

@@ -257,6 +257,7 @@ complete -c entrepot -n '__fish_seen_subcommand_from verify' -l hub -x -d 'nats:
 complete -c entrepot -n '__fish_seen_subcommand_from verify' -l region -x -d 'which region (default: from the configuration)'
 complete -c entrepot -n '__fish_seen_subcommand_from verify' -l public-key -r -F -d 'the regions Ed25519 key (default: from its data_dir)'
 complete -c entrepot -n '__fish_seen_subcommand_from verify' -l credentials -r -F -d 'NATS .creds file, with --hub'
+complete -c entrepot -n '__fish_seen_subcommand_from verify' -l tls-ca -r -F -d 'certificate of a private authority, with --hub'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -s h -l help -d 'show this help message and exit'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l json -d 'answer as JSON'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l config -r -F -d 'entrepot.toml (default: in this folder, else in /etc/entrepot)'

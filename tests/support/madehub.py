@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -178,12 +180,15 @@ async def headquarters(hub: MadeHub, *words: str, environment: str = "test") -> 
 
 async def command(*words: str) -> Any:
     """(exit code, JSON) of a command in a process of its own."""
-    import subprocess
-    import sys
+    done = await run(*words)
+    return done.returncode, json.loads(done.stdout)
 
+
+async def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """The same, as it is."""
     line = [sys.executable, "-m", "runtime.cli", *words, "--json"]
     done = await anyio.to_thread.run_sync(
         lambda: subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     )
     assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return done

@@ -14,7 +14,7 @@ import pytest
 from sync import jwt
 from sync.access import section
 from sync.channel import HubAway
-from tests.support.madehub import MadeHub, command, headquarters
+from tests.support.madehub import MadeHub, command, headquarters, run
 from tests.support.region import Region, expected, fact, origins, stored, until
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +49,8 @@ class Joining:
         await self.invite()
         code, asked = await self.ask()
         assert (code, asked["enrolled"]) == (1, None), asked
-        code, said = await headquarters(self.hub, "approve", asked["fingerprint"])
+        fleet = ["--fleet", str(self.region.directory.parent)]
+        code, said = await headquarters(self.hub, "approve", asked["fingerprint"], *fleet)
         assert code == 0, said
         code, done = await self.ask()
         assert code == 0, done
@@ -100,7 +101,7 @@ async def test_a_region_is_enrolled_and_does_its_whole_job_on_three_machines_whi
             channel = await hub.enter(hub.keys() / "hub.creds", region="hq")
             info = await channel.ask("STREAM.INFO.EU-DE_REALTIME")
             channel.close()
-            assert info["config"]["num_replicas"] == 3
+            assert (info["config"]["num_replicas"], info["config"]["allow_batched"]) == (3, True)
             hub.named(info["cluster"]["leader"]).kill()
             await region.persist([fact(n) for n in range(210, 230)])
             status = await region.settled(facts=230)
@@ -108,19 +109,17 @@ async def test_a_region_is_enrolled_and_does_its_whole_job_on_three_machines_whi
             rows = json.loads((await region.run("doctor", "--json"))[1])["findings"]
             told = [row for row in rows if row["subject"] in {"hub login", "hub permission"}]
             assert {row["level"] for row in told} == {"ok"}, told
-            assert "ev.fr" not in region.log
         alive = next(server.url for server in hub.servers if server._process is not None)
-        reader = hub.login("reader", "verify")
-        key = str(region.public_key)
-        words = ["verify", "--region", "eu-de", "--public-key", key, "--config", str(tmp_path / "reader.toml")]
-        (tmp_path / "reader.toml").write_text(
-            region.config.read_text()
-            .replace(enrolled["credentials"], str(reader))
-            .replace(enrolled["tls_ca"], str(hub.ca))
-            .replace('"policy.toml"', json.dumps(str(region.directory / "policy.toml")))
-            .replace('"mapping.toml"', json.dumps(str(region.directory / "mapping.toml")))
+        whom = ["--hub", alive, "--tls-ca", str(hub.ca)]
+        reader, auditor = hub.login("reader", "verify"), hub.login("auditor", "grace")
+        keys = ["--keys", str(tmp_path / "enrolled"), "--state", str(tmp_path / "seen"), "--environment", "test"]
+        looked = await run("hq", "verify", "--once", *whom, "--credentials", str(reader), *keys)
+        assert looked.returncode == 0, looked.stdout + looked.stderr
+        assert '"verified"' in looked.stdout
+        key = str(tmp_path / "enrolled" / "eu-de.pub")
+        code, verdict = await command(
+            "verify", "--region", "eu-de", "--public-key", key, *whom, "--credentials", str(auditor)
         )
-        code, verdict = await command(*words)
         assert (code, verdict["ok"]) == (0, True), verdict
         found = await joining.at_the_hub(alive)
         assert len(found) == 230
