@@ -85,6 +85,8 @@ class Examination:
         login = self._access.login
         if login is not None and login.exp:
             found.append(profile.login(login.iat, login.exp, self._now))
+            if self._access.credentials_file is None:
+                found.append(profile.secret_login())
         if login is not None and login.tags.get("role") == "agent":
             lacks, beyond = permissions.differences(login, permissions.agent(self._scope.region, lanes))
             found.append(profile.subjects(lacks, beyond))

@@ -77,6 +77,12 @@ def login(issued_at: float, ends_at: float, now: float) -> Finding:
     return Finding(subject, "ok", f"valid for {shown}, and renewed at half of its life")
 
 
+def secret_login() -> Finding:
+    """A login that ends, in a place where only people write."""
+    step = "name its file in [hub] credentials, in a folder where the agent may write"
+    return Finding("hub login", "warning", "cannot renew itself: it is given as secret://", step)
+
+
 def subjects(lacks: list[str], beyond: list[str]) -> Finding:
     """The subjects of a login against those that an agent needs."""
     if lacks:

@@ -10,9 +10,9 @@ from runtime.cli import fleet_enrol
 def arguments(parser: ArgumentParser) -> None:
     """enrol."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    fleet_enrol.arguments(actions.add_parser("enrol", help="let regions in: tokens, logins, revocation"))
+    fleet_enrol.ARGUMENTS["enrol"](actions.add_parser("enrol", help="let regions in: tokens, logins, revocation"))
 
 
 def run(options: Namespace) -> int:
     """See each action."""
-    return fleet_enrol.run(options)
+    return fleet_enrol.RUNS[options.action](options)

@@ -81,6 +81,10 @@ def run(options: Namespace) -> int:
     return actions[options.enrol_action](options, Office(Path(options.keys)))
 
 
+ARGUMENTS = {"enrol": arguments}
+RUNS = {"enrol": run}
+
+
 def _new(options: Namespace, office: Office) -> int:
     from runtime.admission import write
     from runtime.cli.loop import run_async

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
+import anyio.lowlevel
+import nats
 import pytest
+from nats.aio.msg import Msg
 
 from sync import board, permissions, stream
 from sync.connection import Connection
@@ -246,4 +250,41 @@ async def test_an_answer_that_a_stolen_login_sends_into_a_foreign_lane_is_an_ans
             assert json.loads(found.data)["type"] == "io.nats.jetstream.api.v1.stream_info_response"
         finally:
             agent.close()
+            steering.close()
+
+
+async def test_an_agent_answers_whoever_asked_it_once_and_nobody_else(tmp_path: Path) -> None:
+    """A probe of headquarters, with NATS' own client at the agent's end."""
+    hub = MadeHub(tmp_path, 1, environments=["test"])
+    async with hub:
+        tls = ssl.create_default_context(cafile=str(hub.ca))
+        complaints: list[str] = []
+
+        async def complain(error: Exception) -> None:
+            await anyio.lowlevel.checkpoint()
+            complaints.append(str(error))
+
+        login = str(hub.login(AGENT, "eu-de"))
+        agent = await nats.connect(hub.urls[0], user_credentials=login, tls=tls, error_cb=complain)
+        steering = await hub.enter(hub.keys() / "hub.creds", region="hq")
+        try:
+
+            async def answer(message: Msg) -> None:
+                await agent.publish(message.reply, b"once")
+                await agent.publish(message.reply, b"twice")
+                await agent.publish("_INBOX_hq.somebody.else", b"unasked")
+
+            await agent.subscribe("fleet.eu-de.probe.*", cb=answer)
+            await agent.flush()
+            _, data = await board.exchange(steering, "fleet.eu-de.probe.status", b"")
+            assert data == b"once"
+
+            async def refused_twice() -> bool:
+                await anyio.lowlevel.checkpoint()
+                return len(complaints) == 2
+
+            await until(refused_twice, f"the second answer and the unasked one are refused: {complaints}")
+            assert all("permissions violation for publish" in said.lower() for said in complaints)
+        finally:
+            await agent.close()
             steering.close()
