@@ -20,6 +20,8 @@ from tests.support.region import until
 
 pytestmark = pytest.mark.anyio
 AGENT, HQ, READER, AUDITOR, ENROLLER = "agent", "headquarters", "reader", "auditor", "enroller"
+ACCOUNTS = "accounts"
+"""Of whoever may revoke; it lives in the system account."""
 READS = {HQ, READER, AUDITOR}
 API = "$JS.API."
 PUBLISH: dict[str, set[str]] = {
@@ -99,7 +101,10 @@ PUBLISH: dict[str, set[str]] = {
     f"{API}STREAM.LEADER.STEPDOWN.EU-DE_REALTIME": set(),
     f"{API}META.LEADER.STEPDOWN": set(),
     f"{API}ACCOUNT.PURGE.A": set(),
-    "$SYS.REQ.CLAIMS.UPDATE": set(),
+    "$SYS.REQ.CLAIMS.UPDATE": {ACCOUNTS},
+    "$SYS.REQ.ACCOUNT.A.CLAIMS.LOOKUP": {ACCOUNTS},
+    "$SYS.REQ.CLAIMS.DELETE": set(),
+    "$SYS.REQ.SERVER.X.RELOAD": set(),
     "$SYS.REQ.SERVER.PING": set(),
 }
 SUBSCRIBE: dict[str, set[str]] = {
@@ -108,6 +113,7 @@ SUBSCRIBE: dict[str, set[str]] = {
     "_INBOX_reader_ada.>": {READER},
     "_INBOX_auditor_ada.>": {AUDITOR},
     "_INBOX_enrol_t1.>": {ENROLLER},
+    "_INBOX_accounts.>": {ACCOUNTS},
     "_INBOX_fr.>": set(),
     "_INBOX.>": set(),
     "fleet.eu-de.>": {AGENT},
@@ -126,7 +132,7 @@ SUBSCRIBE: dict[str, set[str]] = {
     "$SYS.>": set(),
     ">": set(),
 }
-NAMES = {AGENT: "eu-de", HQ: "", READER: "ada", AUDITOR: "ada", ENROLLER: "t1"}
+NAMES = {AGENT: "eu-de", HQ: "", READER: "ada", AUDITOR: "ada", ENROLLER: "t1", ACCOUNTS: ""}
 VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
 
 
@@ -150,8 +156,9 @@ async def test_the_hub_lets_a_role_do_exactly_what_stands_in_the_table(tmp_path:
     hub = MadeHub(tmp_path, 1, environments=["test"])
     async with hub:
         complaints: list[str] = []
-        login = hub.login(role, NAMES[role])
-        connection = await hub.enter(login, region="" if role != AGENT else "eu-de", complaints=complaints)
+        system = role == ACCOUNTS
+        login = hub.files / "operations" / "accounts.creds" if system else hub.login(role, NAMES[role])
+        connection = await hub.enter(login, environment="system" if system else "test", complaints=complaints)
         try:
             await connection.settle()
             publishes = [b"PUB %b 0\r\n\r\n" % subject.encode() for subject in PUBLISH]
