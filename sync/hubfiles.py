@@ -17,7 +17,7 @@ from sync.permissions import Permissions, Role
 
 DAY_SECONDS = 86_400
 PEOPLE_DAYS = 365
-"""Life of the logins made here; `hub-config` again makes new ones, and so does `enrol issue`."""
+"""Life of the logins made here; `hub-config` again makes new ones, and so does `fleet enrol issue`."""
 SYSTEM_CONNECTIONS_MAX = 100
 OPERATOR = "operations/operator.jwt"
 OPERATOR_SEED = "offline/operator.seed"
@@ -180,7 +180,7 @@ def _steps(plan: HubPlan) -> str:
    Open between the machines: TCP {plan.nodes[0].cluster_port}. For regions: TCP {plan.nodes[0].port}, or {plan.nodes[0].websocket_port} for those whose
    firewall allows nothing else. Monitoring answers on 127.0.0.1:{plan.nodes[0].monitor_port} of each machine only.
 4. Look from the central team's side:
-     entrepot enrol list --keys headquarters-{plan.environments[0]}
+     entrepot fleet enrol list --keys headquarters-{plan.environments[0]}
 5. Certificates of the machines end after {authority.MACHINE_DAYS} days, the logins in these folders after {PEOPLE_DAYS}. Before that, with the
    folders together again, the same command renews both and keeps every key; then copy to each machine and send
    nats-server a SIGHUP.

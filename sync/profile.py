@@ -70,9 +70,7 @@ def login(issued_at: float, ends_at: float, now: float) -> Finding:
     if left <= 0:
         return Finding(subject, "critical", "has expired", "ask the central team for a new enrolment")
     if left < (ends_at - issued_at) / 3:
-        step = (
-            "ask the central team whether `entrepot enrol renew` runs there, and see that the agent may write its file"
-        )
+        step = "ask the central team whether `entrepot fleet enrol renew` runs there, and see that the agent may write its file"
         return Finding(subject, "warning", f"ends in {shown} and was not renewed at half of its life", step)
     return Finding(subject, "ok", f"valid for {shown}, and renewed at half of its life")
 

@@ -129,7 +129,7 @@ def read_token(text: str) -> Token:
     """Raises `ConfigError` for a text that is none."""
     text = "".join(text.split())
     sentence = "this is no enrolment token, or a part of it is missing"
-    hint = "take the whole line that headquarters' `entrepot enrol new` wrote; a file is safest"
+    hint = "take the whole line that headquarters' `entrepot fleet enrol new` wrote; a file is safest"
     if not text.startswith(TOKEN_MARK) or len(text) > TOKEN_BYTES_MAX:
         raise ConfigError(sentence, hint=hint)
     packed = text.removeprefix(TOKEN_MARK)
@@ -229,7 +229,7 @@ def decidable(enrolments: Sequence[Enrolment], named: str, *, environment: str, 
     if not found:
         raise Refused(
             f"no request has the fingerprint {named}",
-            hint="`entrepot enrol list` shows them; compare every group with what the region sees",
+            hint="`entrepot fleet enrol list` shows them; compare every group with what the region sees",
         )
     one, state = found[-1], found[-1].state(now)
     if one.offer.environment != environment:
@@ -242,7 +242,7 @@ def decidable(enrolments: Sequence[Enrolment], named: str, *, environment: str, 
         "refused": one.fault,
     }
     if state in refusals:
-        raise Refused(refusals[state], hint="make a new token with `entrepot enrol new`")
+        raise Refused(refusals[state], hint="make a new token with `entrepot fleet enrol new`")
     return one
 
 
