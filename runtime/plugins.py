@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from runtime.errors import ConfigError
 from runtime.fleet.post import FleetHub
+from runtime.fleet.trust import Trust
 from runtime.nearest import nearest
 from runtime.ports import Adapter, TargetAdapter, Translator
 
@@ -15,6 +16,7 @@ ADAPTERS = "entrepot.adapters"
 HUBS = "entrepot.hub"
 PACKS = "entrepot.packs"
 TARGETS = "entrepot.targets"
+TRUSTS = "entrepot.trust"
 TRANSLATORS = "entrepot.translators"
 
 
@@ -46,6 +48,11 @@ def names(group: str) -> list[str]:
 def hub() -> FleetHub:
     """The installed connection to the centre. Raises `ConfigError` when there is none."""
     return cast(FleetHub, _load(HUBS, "nats", where="installation", what="hub"))
+
+
+def trust() -> Trust:
+    """What lets regions in at the hub. Raises `ConfigError` when there is none."""
+    return cast(Trust, _load(TRUSTS, "nats", where="installation", what="trust"))
 
 
 def _load(group: str, name: str, *, where: str, what: str) -> Any:

@@ -45,7 +45,14 @@ _STEPS = (
         ),
     ),
     (
-        ("authentication expired", "authentication revoked", "authorization violation", "account authentication"),
+        ("authentication revoked",),
+        (
+            "Ask the central team why. If it was meant, the region goes on collecting and sends nothing; if not, ask for "
+            "a fresh token and run `entrepot enrol`."
+        ),
+    ),
+    (
+        ("authentication expired", "authorization violation", "account authentication"),
         (
             "The hub refuses this region's login: ask the central team for a fresh one and put it in the place of the "
             "old. It is read again at each attempt."

@@ -52,6 +52,8 @@ class Channel(Protocol):
     bytes_max: int
     """The server's `max_payload`."""
     lost: anyio.Event
+    parting_words: str
+    """Why the server has cut the connection; empty when it did not say."""
 
     def inbox(self) -> str:
         """A fresh subject prefix that only this connection hears."""

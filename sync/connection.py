@@ -21,10 +21,13 @@ from nats.aio.client import Client
 from sync.access import Access
 from sync.advice import next_step
 from sync.channel import ApiError, Handler, HubAway, RequestHandler
+from sync.websocket import PlainSocket, Socket, WebSocket
 
 PING_SECONDS = 5
 PINGS_MAX = 2
 """5 s × 2: a half-open connection is seen within 15 s (nats-py's default is 120 s × 2)."""
+PORTS = {"wss": 443, "ws": 80}
+"""Where a URL names none; all others: 4222."""
 
 
 class _Client(Client):
@@ -38,22 +41,31 @@ class _Client(Client):
         self.why = ""
         self._must_encrypt = must_encrypt
         self._on_error = on_error
+        self.cut: Callable[[str], None] = lambda _: None
 
     async def report(self, error: Exception) -> None:
         self.why = str(error) or type(error).__name__
         self._on_error(self.why)
 
+    async def _process_err(self, err_msg: str) -> None:
+        """What the server says before it cuts the connection; nats-py keeps it to itself."""
+        if "permissions violation" not in err_msg.lower():
+            self.cut(err_msg.strip("'"))
+        await super()._process_err(err_msg)
+
     async def _select_next_server(self) -> None:
         """One attempt at the one server given; the inherited loop never ends on a refused connection."""
         self._current_server = self._server_pool[0]
+        if self._current_server.uri.scheme in {"ws", "wss"}:
+            self._transport = WebSocket()
         await self._connect_to_server(self._current_server)
 
     def _connect_command(self) -> bytes:
         """Called before credentials leave: a server that offers no TLS must not see them."""
-        writer = self._writer()
-        if writer is None:
+        socket = self._socket()
+        if socket is None:
             raise nats.errors.Error("the hub closed the connection before the login")
-        if self._must_encrypt and writer.get_extra_info("ssl_object") is None:
+        if self._must_encrypt and socket.encryption() is None:
             raise nats.errors.Error("the server does not offer TLS, which [hub] asks for")
         return super()._connect_command()
 
@@ -77,23 +89,23 @@ class _Client(Client):
             # nats-py closes from within its own reading and ping tasks; those end by themselves.
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
-        writer = self._writer()
-        if writer is not None:
-            writer.transport.abort()
+        socket = self._socket()
+        if socket is not None:
+            socket.abort()
 
     def put(self, frames: bytes) -> None:
         """In one piece: a task cancelled between two pieces would leave half a frame on the wire."""
-        writer = self._writer()
-        if writer is not None and not self.lost.is_set():
-            writer.write(frames)
+        socket = self._socket()
+        if socket is not None and not self.lost.is_set():
+            socket.write(frames)
 
     async def drain(self) -> None:
         """Wait for room in the socket's buffer. Raises `HubAway`."""
-        writer = self._writer()
-        if writer is None or self.lost.is_set():
+        socket = self._socket()
+        if socket is None or self.lost.is_set():
             raise HubAway("the connection to the hub was lost")
         try:
-            await writer.drain()
+            await socket.drain()
         except (OSError, RuntimeError) as error:
             raise HubAway("the connection to the hub was lost") from error
 
@@ -122,14 +134,16 @@ class _Client(Client):
 
     def certificate(self) -> dict[str, Any]:
         """See `Connection`."""
-        writer = self._writer()
-        shown = None if writer is None else writer.get_extra_info("ssl_object")
+        socket = self._socket()
+        shown = None if socket is None else socket.encryption()
         return {} if shown is None else dict(shown.getpeercert() or {})
 
-    def _writer(self) -> asyncio.StreamWriter | None:
+    def _socket(self) -> Socket | None:
         """None once the socket is gone, which uvloop knows before nats-py does."""
+        if isinstance(self._transport, WebSocket):
+            return self._transport
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
-        return None if writer is None or writer.transport.is_closing() else writer
+        return None if writer is None or writer.transport.is_closing() else PlainSocket(writer)
 
 
 class Connection:
@@ -142,9 +156,14 @@ class Connection:
         self.version = (shown.major, shown.minor, shown.patch)
         self.bytes_max = client.max_payload
         self.lost = client.lost
+        self.parting_words = ""
+        client.cut = self._hear_why
         self._asked: dict[bytes, _Question] = {}
         self._answers = client.new_inbox()
         client.subscribe_now(f"{self._answers}.*", self._on_answer)
+
+    def _hear_why(self, words: str) -> None:
+        self.parting_words = words
 
     def inbox(self) -> str:
         """See `Channel`."""
@@ -240,7 +259,7 @@ async def connect(
     Bounded in time: nats-py's own `connect` can block on a dead host for ever.
     """
     options = access.options()
-    client = _Client(must_encrypt=access.encrypted or server.startswith("tls:"), on_error=on_error)
+    client = _Client(must_encrypt=access.must_encrypt(server), on_error=on_error)
     try:
         with anyio.fail_after(seconds_max):
             await client.connect(
@@ -265,7 +284,13 @@ async def connect(
     return Connection(client, _shown(server))
 
 
+def address(server: str) -> tuple[str, str, int]:
+    """(scheme, host, port) of a server's URL."""
+    parts = urlsplit(server if "//" in server else f"nats://{server}")
+    return parts.scheme, parts.hostname or "?", parts.port or PORTS.get(parts.scheme, 4222)
+
+
 def _shown(server: str) -> str:
     """The server without user and password."""
-    parts = urlsplit(server if "//" in server else f"nats://{server}")
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or 4222}"
+    scheme, host, port = address(server)
+    return f"{scheme}://{host}:{port}"

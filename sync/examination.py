@@ -8,7 +8,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import anyio
 from cryptography.x509 import load_pem_x509_certificate
@@ -16,10 +15,10 @@ from cryptography.x509 import load_pem_x509_certificate
 from runtime import record
 from runtime.errors import EntrepotError
 from runtime.ports import Finding, Scope
-from sync import profile, stream, topology
+from sync import permissions, profile, stream, topology
 from sync.access import Access
 from sync.channel import HubAway
-from sync.connection import Connection, connect
+from sync.connection import Connection, address, connect
 from sync.settings import HubSettings
 
 NAME_SECONDS_MAX = 5.0
@@ -52,7 +51,7 @@ class Examination:
             yield Finding("firewall", "ok", f"out: TCP to {host} port {port} (hub)")
         try:
             self._access.options()
-            for found in self._own_papers():
+            for found in self._own_papers(lanes):
                 yield found
         except EntrepotError as error:
             yield Finding("hub", "critical", str(error), error.hint or "correct it in [hub]")
@@ -78,14 +77,19 @@ class Examination:
                 usable.close()
 
     def _addresses(self) -> list[tuple[str, int]]:
-        parts = [urlsplit(s if "//" in s else f"nats://{s}") for s in self._settings.servers]
-        return [(part.hostname or "?", part.port or 4222) for part in parts]
+        return [address(server)[1:] for server in self._settings.servers]
 
-    def _own_papers(self) -> list[Finding]:
+    def _own_papers(self, lanes: Sequence[str]) -> list[Finding]:
         """What this region shows to the hub, and when it expires."""
         found: list[Finding] = []
-        if self._access.ends_at is not None:
-            found.append(profile.life("hub credentials", self._access.ends_at, self._now))
+        login = self._access.login
+        if login is not None and login.exp:
+            found.append(profile.login(login.iat, login.exp, self._now))
+            if self._access.credentials_file is None:
+                found.append(profile.secret_login())
+        if login is not None and login.tags.get("role") == "agent":
+            lacks, beyond = permissions.differences(login, permissions.agent(self._scope.region, lanes))
+            found.append(profile.subjects(lacks, beyond))
         if self._settings.tls_cert:
             path = Path(self._scope.directory, self._settings.tls_cert)
             ends = load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
@@ -94,8 +98,7 @@ class Examination:
 
     async def _server(self, server: str) -> tuple[list[Finding], Connection | None]:
         """One server: its name, the connection, its certificate."""
-        parts = urlsplit(server if "//" in server else f"nats://{server}")
-        host, port = parts.hostname or "?", parts.port or 4222
+        _, host, port = address(server)
         subject = f"hub {host}:{port}"
         try:
             with anyio.fail_after(NAME_SECONDS_MAX):

@@ -47,6 +47,16 @@ def status(region: str) -> str:
     return f"st.{region}.config"
 
 
+def login_request(region: str) -> str:
+    """Where an agent says which login it has, and until when."""
+    return f"st.{region}.login"
+
+
+def login(region: str) -> str:
+    """Where headquarters leaves the next one: a JWT for the key that the agent holds."""
+    return f"cf.{region}.login"
+
+
 def presence(region: str) -> str:
     """The heartbeat."""
     return f"st.{region}.presence"
@@ -78,5 +88,5 @@ def probe(region: str, name: str) -> str:
 
 
 def enrolment(token_id: str, part: str) -> str:
-    """`part` is `request` or `answer`."""
+    """`part` is `token`, `request`, `answer` or `revoked`; one message each."""
     return f"enrol.{token_id}.{part}"

@@ -21,11 +21,14 @@ from sync.advice import UNUSABLE, next_step
 from sync.channel import Channel, HubAway
 from sync.connection import connect
 from sync.examination import Examination
+from sync.jwt import Claims
+from sync.renewal import Renewal
 from sync.settings import HubSettings
 from sync.statements import CheckpointUplink
 from sync.uplink import Uplink
 
 _draw = SystemRandom().random
+_REVOKED = "the hub has revoked this region's login (user authentication revoked)"
 
 
 class NatsLink:
@@ -36,6 +39,8 @@ class NatsLink:
         self._scope = scope
         self._access = Access(settings, scope)
         self._turn = 0
+        self._revoked: Claims | None = None
+        """A login that the hub has thrown out; asked again, it says no more than "Authorization Violation"."""
         self._closing = anyio.Event()
         self._running = 0
         self._idle = anyio.Event()
@@ -63,8 +68,9 @@ class NatsLink:
             except (HubAway, ConfigError) as error:
                 # A login file that is missing or half written is an outage as well: who replaces it waits for no restart.
                 attempt += 1
-                if str(error) != told:
-                    told = str(error)
+                said = self._said(error)
+                if said != told:
+                    told = said
                     observer.disconnected(told, UNUSABLE if isinstance(error, ConfigError) else next_step(told))
                 # Each server of a cluster gets its try before the pause grows.
                 step = 1 + attempt // len(settings.servers)
@@ -79,26 +85,40 @@ class NatsLink:
                 lost = channel.lost.is_set()
                 channel.close()
             if lost:
-                told = f"the connection to {channel.server} was lost"
-                observer.disconnected(told)
+                told = self._lost(channel)
+                observer.disconnected(told, next_step(told))
 
     async def _serve(
         self, channel: Channel, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver
     ) -> None:
-        """Until the connection is lost, `close` is called, or half of the credentials' life is over."""
+        """Until the connection is lost, `close` is called, the login is renewed, or half of its life is over."""
         uplinks = [Uplink(channel, lane, self._settings, self._scope, observer) for lane in lanes]
+        renewal = Renewal(channel, self._access, [lane.name for lane in lanes], self._scope, observer)
         async with anyio.create_task_group() as tasks:
             for uplink in uplinks:
                 tasks.start_soon(uplink.run)
             tasks.start_soon(CheckpointUplink(channel, checkpoints, self._settings, self._scope, observer).run)
+            tasks.start_soon(renewal.run)
             with anyio.move_on_after(self._access.life_seconds):
-                await _first(channel.lost, self._closing)
+                await _first(channel.lost, self._closing, renewal.renewed)
             with anyio.move_on_after(self._settings.flush_seconds_max):
                 for uplink in uplinks:
                     uplink.leave()
                 for uplink in uplinks:
                     await uplink.ended.wait()
             tasks.cancel_scope.cancel()
+
+    def _lost(self, channel: Channel) -> str:
+        """Why, as far as the server has said so."""
+        words = channel.parting_words
+        if "revoked" in words.lower():
+            self._revoked = self._access.login
+            return _REVOKED
+        return f"the connection to {channel.server} was lost" + (f": {words}" if words else "")
+
+    def _said(self, error: Exception) -> str:
+        still = self._revoked is not None and self._revoked == self._access.login
+        return _REVOKED if still and "authorization violation" in str(error).lower() else str(error)
 
     async def _open(self, observer: HubObserver | None = None) -> Channel:
         """One attempt at the next server in turn. Raises `HubAway`, `ConfigError`."""

@@ -195,6 +195,7 @@ class MemoryChannel:
         self._hub = hub
         self.version = hub.version
         self.lost = anyio.Event()
+        self.parting_words = ""
         self._count = 0
         self._handlers: dict[bytes, Handler] = {}
 

@@ -48,10 +48,10 @@ class NatsObservatory:
         self._stirred = anyio.Event()
 
     async def regions(self) -> dict[str, dict[str, int]]:
-        """See `runtime.ports.Observatory`."""
+        """See `runtime.ports.Observatory`. The downlinks are headquarters' own words, which no region signs."""
         found: dict[str, dict[str, int]] = {}
         for (region, lane), entry in (await self._everywhere()).items():
-            if lane != record.CHECKPOINTS_LANE:
+            if lane != record.CHECKPOINTS_LANE and region != fleet_names.HEADQUARTERS:
                 found.setdefault(region, {})[lane] = entry.state.last_seq
         return found
 

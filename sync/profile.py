@@ -63,6 +63,39 @@ def life(subject: str, ends_at: float, now: float) -> Finding:
     return Finding(subject, "ok", f"valid for {days} days")
 
 
+def login(issued_at: float, ends_at: float, now: float) -> Finding:
+    """A JWT is renewed at half of its life; with less than a third left that has not happened. Seconds since 1970."""
+    subject, left = "hub login", ends_at - now
+    shown = f"{int(left // DAY_SECONDS)} days" if left >= DAY_SECONDS else f"{int(left // 3_600)} hours"
+    if left <= 0:
+        return Finding(subject, "critical", "has expired", "ask the central team for a new enrolment")
+    if left < (ends_at - issued_at) / 3:
+        step = "ask the central team whether `entrepot fleet enrol renew` runs there, and see that the agent may write its file"
+        return Finding(subject, "warning", f"ends in {shown} and was not renewed at half of its life", step)
+    return Finding(subject, "ok", f"valid for {shown}, and renewed at half of its life")
+
+
+def secret_login() -> Finding:
+    """A login that ends, in a place where only people write."""
+    step = "name its file in [hub] credentials, in a folder where the agent may write"
+    return Finding("hub login", "warning", "cannot renew itself: it is given as secret://", step)
+
+
+def subjects(lacks: list[str], beyond: list[str]) -> Finding:
+    """The subjects of a login against those that an agent needs."""
+    if lacks:
+        step = "the next renewal brings them; until then what needs them waits"
+        return Finding("hub login", "warning", f"lacks {_some(lacks)}", step)
+    if beyond:
+        return Finding("hub login", "warning", f"may more than an agent needs: {_some(beyond)}", ASK_THE_HUB)
+    return Finding("hub login", "ok", "has exactly the subjects of this region")
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def permission(what: str, *, allowed: bool, wanted: bool) -> Finding:
     """`what` reads on from "may"."""
     found = f"{'may' if allowed else 'may not'} {what}"

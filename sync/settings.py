@@ -19,14 +19,16 @@ class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """How this region reaches the hub and how hard it may push."""
 
     servers: Annotated[list[ServerUrl], Meta(min_length=1, max_length=32)]
-    """NATS URLs, tried in turn; list every server of a cluster, discovered ones are not used."""
+    """NATS URLs, tried in turn; list every server of a cluster, discovered ones are not used. `wss://` where only port 443
+    is open."""
     manage_streams: bool = False
     """Make missing streams by itself. For demos and tests; elsewhere `entrepot topology apply` makes them."""
     replicas: Annotated[int, Meta(ge=1, le=5)] = 1
     """Copies of each stream, used when streams are made; 3 on a cluster."""
 
     credentials: str = ""
-    """NATS `.creds` file (JWT and seed): a path or `secret://name`. Read again at each connection."""
+    """NATS `.creds` file (JWT and seed): a path or `secret://name`. Read again at each connection. A login that ends is
+    renewed into its file (docs/hub.md); a secret cannot be."""
     nkey: str = ""
     """NKey seed: a path or `secret://name`."""
     user: str = ""
@@ -37,7 +39,7 @@ class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """`secret://name`."""
 
     tls_ca: str = ""
-    """PEM file of authorities to trust. With this, `tls_cert` or a `tls://` server, plain text is refused."""
+    """PEM file of authorities to trust. With this, `tls_cert`, a `tls://` or `wss://` server, plain text is refused."""
     tls_cert: str = ""
     """PEM file: this region's certificate, where the hub asks for one."""
     tls_key: str = ""

@@ -21,13 +21,14 @@ KEY_FILE = Path("identity") / "signing.pub"
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """--hub, --region, --public-key, --credentials."""
+    """--hub, --region, --public-key, --credentials, --tls-ca."""
     parser.add_argument("--hub", metavar="URL", help="nats://host:port (default: from the configuration)")
     parser.add_argument("--region", help="which region (default: from the configuration)")
     parser.add_argument(
         "--public-key", metavar="FILE|TEXT", help="the region's Ed25519 key (default: from its data_dir)"
     )
     parser.add_argument("--credentials", metavar="FILE", help="NATS .creds file, with --hub")
+    parser.add_argument("--tls-ca", metavar="FILE", help="certificate of a private authority, with --hub")
     parser.epilog = "Exit code 0: proven. 2: something is missing, changed, forged or out of order."
 
 
@@ -75,8 +76,7 @@ def _hub(options: Namespace, configuration: Configuration | None) -> tuple[Any, 
     if configuration is not None and not options.hub:
         return configuration.hub_settings, str(configuration.directory)
     raw: dict[str, Any] = {"servers": [options.hub]}
-    if options.credentials:
-        raw["credentials"] = options.credentials
+    raw |= {key: value for key in ("credentials", "tls_ca") if (value := getattr(options, key))}
     return convert(raw, plugins.hub().settings, where="--hub"), str(Path.cwd())
 
 

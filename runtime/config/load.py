@@ -25,7 +25,7 @@ _MISSING = re.compile(r"Object missing required field `(.*)`")
 _PATTERNS = {
     "^[a-z0-9-]{1,40}$": "use only a-z, 0-9 and - (at most 40)",
     "^[A-Z]{2}$": 'write the country as ISO 3166 has it, two capital letters, for example "DE"',
-    r"^(nats|tls|wss?)://[^\s@]+$": 'write "tls://HOST:PORT" or "nats://HOST:PORT"; user and password have own keys',
+    r"^(nats|tls|wss?)://[^\s@]+$": 'write "tls://HOST:PORT", "wss://HOST" or "nats://HOST:PORT"; user and password have own keys',
     "^secret://[A-Za-z0-9._-]{1,100}$": 'write "secret://NAME", where NAME is a file in the [secrets] dir (never the secret)',
     r"^https?://[^\s]+$": 'write an address, for example "https://alerts.example/entrepot"',
 }

@@ -24,8 +24,9 @@ from runtime.setup.countries import CODES
 
 ENVIRONMENTS = ("test", "prod")
 KINDS = ("webhook", "file_drop")
-SCHEMES = ("tls", "nats")
+SCHEMES = ("tls", "nats", "wss")
 HUB_PORT = 4222
+WEB_PORT = 443
 FILE_BYTES_MAX = 65_536
 LISTEN = "127.0.0.1:8080"
 LOCAL_HUB = f"nats://127.0.0.1:{HUB_PORT}"
@@ -146,11 +147,11 @@ def listen(text: str) -> str:
 
 
 def server(text: str) -> str:
-    """`tls://host:port` or `nats://host:port`; a missing port is the usual one. Raises `ConfigError`."""
+    """`tls://`, `nats://` or `wss://host:port`; a missing port is the usual one. Raises `ConfigError`."""
     parts = urlsplit(text if "://" in text else f"//{text}")
     scheme = parts.scheme or "tls"
     try:
-        host, port = parts.hostname, parts.port or HUB_PORT
+        host, port = parts.hostname, parts.port or (WEB_PORT if scheme == "wss" else HUB_PORT)
     except ValueError:
         raise ConfigError(
             f"{text!r} has no usable port", hint=f"for example tls://hub.example.com:{HUB_PORT}"

@@ -136,13 +136,13 @@ def set_up(config: Path, answers: Answers, owner: Owner | None) -> Done:
         done[str(item.path)] = _put(item, owner)
     data_dir = config.absolute().parent / where.data_dir
     _folder(data_dir, 0o750, owner)
-    with _acting_as(owner):
+    with acting_as(owner):
         identity = load_or_create(data_dir / "identity", journal_is_new=not (data_dir / JOURNAL_FILE).exists())
     text = documents.configuration(answers, where).encode()
     if again:
         done[str(config)] = "unchanged" if config.read_bytes() == text else "kept"
     else:
-        _write(config, text, 0o640, owner, private=False)
+        write(config, text, 0o640, owner, private=False)
         done[str(config)] = "written"
     return Done(done, identity, data_dir / "identity" / PUBLIC_FILE)
 
@@ -180,7 +180,7 @@ def _refuse_other_contents(items: list[Item]) -> None:
 def _put(item: Item, owner: Owner | None) -> What:
     if item.path.exists():
         return "unchanged" if item.path.read_bytes() == item.content else "kept"
-    _write(item.path, item.content, item.mode, owner, private=item.private)
+    write(item.path, item.content, item.mode, owner, private=item.private)
     return "written"
 
 
@@ -199,7 +199,7 @@ def _folder(path: Path, mode: int, owner: Owner | None, *, private: bool = True)
         ) from None
 
 
-def _write(path: Path, content: bytes, mode: int, owner: Owner | None, *, private: bool) -> None:
+def write(path: Path, content: bytes, mode: int, owner: Owner | None, *, private: bool) -> None:
     """The file appears under its name complete, flushed, and with its owner."""
     unfinished = path.with_name(f".{path.name}.new")
     try:
@@ -220,7 +220,7 @@ def _write(path: Path, content: bytes, mode: int, owner: Owner | None, *, privat
 
 
 @contextmanager
-def _acting_as(owner: Owner | None) -> Iterator[None]:
+def acting_as(owner: Owner | None) -> Iterator[None]:
     """As the agent's user: root must not follow a link that this user could have laid in its own folder."""
     if owner is None:
         yield

@@ -86,13 +86,19 @@ def command_page(parser: argparse.ArgumentParser) -> str:
     ]
     for verb, own in actions(parser).items():
         lines += [f".SS {plain(verb)}", plain(f"{VERBS[verb][0].upper()}{VERBS[verb][1:]}."), *own_options(own)]
-        for name, action in actions(own).items():
-            words = helps(own).get(name, "")
-            lines += [".PP", f"\\fB{plain(f'{verb} {name}')}\\fR: {plain(words)}", *own_options(action)]
+        lines += followed_by(verb, own)
     lines += [".SH OPTIONS", *items(shared(parser)), ".SH EXIT STATUS", *items(EXIT_CODES)]
     lines += [".SH ENVIRONMENT", *items(ENVIRONMENT), ".SH FILES", *items(FILES)]
     lines += [".SH SEE ALSO", plain("entrepot.toml(5), systemctl(1), journalctl(1)")]
     return "\n".join(lines) + "\n"
+
+
+def followed_by(before: str, parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Each word that may follow, and those behind it."""
+    for name, action in actions(parser).items():
+        words = f"{before} {name}"
+        yield from (".PP", f"\\fB{plain(words)}\\fR: {plain(helps(parser).get(name, ''))}", *own_options(action))
+        yield from followed_by(words, action)
 
 
 def actions(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -12,6 +12,8 @@ from tests.support.region import Region, expected, fact, origins, stored, until
 
 pytestmark = pytest.mark.anyio
 SHORT_SECONDS = 6
+RENEWED_SECONDS = 16
+"""Half of it must be left when a busy machine has started hub and agent."""
 
 
 class Place:
@@ -51,7 +53,7 @@ class Place:
 
 
 async def test_promise_7_a_login_that_is_renewed_before_it_ends_interrupts_nothing(tmp_path: Path) -> None:
-    place = Place(tmp_path, seconds=SHORT_SECONDS)
+    place = Place(tmp_path, seconds=RENEWED_SECONDS)
     region = place.region
     async with place.hub, region:
         await region.persist([fact(n) for n in range(10)])
@@ -86,7 +88,7 @@ async def test_promise_7_a_login_that_is_revoked_takes_the_region_offline_until_
         await place.region.persist([fact(n) for n in range(10)])
         await place.region.settled(facts=10)
         await place.operator.revoke(place.user, place.hub.url, tmp_path)
-        await place.offline("Authorization Violation")
+        await place.offline("has revoked this region's login", "fresh token")
         place.operator.credentials(place.file)
         await place.arrived()
 

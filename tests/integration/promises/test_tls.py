@@ -45,7 +45,9 @@ async def _offline(region: Region, why: str, advice: str) -> None:
     assert advice in str(alert), alert
     before = len(region.receipts)
     await region.persist([fact(before), fact(before + 1)])
-    assert (await region.status())["pending"] == len(region.receipts)
+    status = await region.status()
+    assert status["pending"] + status["delivered"] == len(region.receipts)
+    assert status["pending"] >= 2
 
 
 async def _arrived(region: Region, hub: NatsServer, authority: Authority, **options: object) -> None:
@@ -89,6 +91,21 @@ async def test_promise_7_a_certificate_of_the_hub_that_is_renewed_is_taken_up_al
         hub.configure(_server_tls(authority.issue("second")))
         await hub.start()
         await _arrived(region, hub, authority)
+
+
+async def test_promise_7_a_new_authority_of_the_hub_is_taken_up_from_its_file_without_a_restart(tmp_path: Path) -> None:
+    authority, next_one = Authority(tmp_path / "pki"), Authority(tmp_path / "pki", "next")
+    hub = NatsServer(tmp_path / "hub", extra=_server_tls(authority.issue("first")))
+    region = _region(tmp_path / "region", hub.url, authority)
+    async with hub, region:
+        await region.persist([fact(n) for n in range(5)])
+        await region.settled(facts=5)
+        hub.kill()
+        hub.configure(_server_tls(next_one.issue("second")))
+        await hub.start()
+        await _offline(region, "unable to get local issuer certificate", "tls_ca")
+        authority.ca.write_bytes(authority.ca.read_bytes() + next_one.ca.read_bytes())
+        await _arrived(region, hub, next_one)
 
 
 async def test_promise_7_a_region_without_the_certificate_that_the_hub_asks_for_stays_offline_until_it_has_one(

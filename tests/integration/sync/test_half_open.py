@@ -13,7 +13,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from sync import connection
 from tests.support.hubs import link, running, stored
 from tests.support.lanes import StubLane, differences
-from tests.support.nats import NatsServer
+from tests.support.nats import NatsServer, free_port
 
 pytestmark = pytest.mark.anyio
 NOTICED_SECONDS_MAX = 15
@@ -22,8 +22,8 @@ NOTICED_SECONDS_MAX = 15
 class Wire:
     """A TCP proxy. `hang` swallows what its connections carry and keeps them open; new ones work."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, scheme: str = "nats") -> None:
+        self._port, self._scheme = port, scheme
         self._silent = anyio.Event()
         self.url = ""
 
@@ -40,7 +40,7 @@ class Wire:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Wire]:
         async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as listener:
-            self.url = f"nats://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
+            self.url = f"{self._scheme}://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(listener.serve, self._serve)
                 yield self
@@ -58,10 +58,15 @@ async def _carry(source: ByteStream, target: ByteStream, silent: anyio.Event) ->
             await target.aclose()
 
 
-@pytest.fixture
-async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
-    async with NatsServer(tmp_path) as server, Wire(server.port).open() as wire:
-        yield wire
+@pytest.fixture(params=["nats", "ws"])
+async def wire(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
+    """As TCP and as WebSocket."""
+    web = free_port()
+    extra = f'websocket {{ host: "127.0.0.1", port: {web}, no_tls: true }}\n'
+    async with NatsServer(tmp_path, extra=extra) as server:
+        port = web if request.param == "ws" else server.port
+        async with Wire(port, request.param).open() as wire:
+            yield wire
 
 
 def test_the_pings_of_the_product_give_up_in_time() -> None:

@@ -76,6 +76,26 @@ def test_the_servers_version_has_a_floor(version: tuple[int, int, int], level: s
     assert profile.version(version).level == level
 
 
+@pytest.mark.parametrize(("left", "level"), [(-1, "critical"), (1, "warning"), (2, "warning"), (3, "ok"), (7, "ok")])
+def test_a_login_of_a_week_is_a_worry_only_when_it_was_not_renewed_at_half(left: float, level: str) -> None:
+    assert profile.login(0, 7 * 86_400, (7 - left) * 86_400).level == level
+
+
+@pytest.mark.parametrize(
+    ("lacks", "beyond", "level", "told"),
+    [
+        ([], [], "ok", "exactly"),
+        (["a"], [], "warning", "lacks a"),
+        ([], ["a", "b", "c", "d"], "warning", "more than an agent needs: a, b, c and 1 more"),
+    ],
+)
+def test_subjects_that_a_login_lacks_or_has_too_many_are_named(
+    lacks: list[str], beyond: list[str], level: str, told: str
+) -> None:
+    found = profile.subjects(lacks, beyond)
+    assert (found.level, told in found.found) == (level, True)
+
+
 @pytest.mark.parametrize(("days", "level"), [(-1, "critical"), (3, "warning"), (90, "ok")])
 def test_what_expires_is_told_in_time(days: int, level: str) -> None:
     assert profile.life("TLS", 1e9 + days * 86_400 + 60, 1e9).level == level
