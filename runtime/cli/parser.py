@@ -38,6 +38,7 @@ VERBS: dict[str, str] = {
     "doctor": "look at everything that the agent stands on",
     "certify": "try this host's own disk and hub, and sign what was seen",
     "hq": "headquarters: verify every region for ever, read along, export",
+    "fleet": "headquarters: what every region has, and changes in waves",
     "journal": "verify, measure, export, back up, restore or repair the journal",
 }
 _CHOICE = re.compile(r"argument (?P<what>\S+): invalid choice: '(?P<value>.*?)' \(choose from (?P<choices>.*)\)$")
