@@ -207,15 +207,17 @@ class Fleet:
         """From a test with an event loop, which waits for no disk."""
         return await anyio.to_thread.run_sync(lambda: cls(directory, hub, regions, breaks=breaks))
 
-    def configure(self, *, rollout: str = "soak_seconds = 0\npoll_seconds = 0.2", more: str = "") -> None:
-        """Write fleet.toml; `more` goes to its end."""
+    def configure(
+        self, *, rollout: str = "soak_seconds = 0\npoll_seconds = 0.2", hub: str = "", more: str = ""
+    ) -> None:
+        """Write fleet.toml; `hub` goes to its [hub], `more` to its end."""
         regions = "".join(
             f'[regions.{region}]\njurisdiction = "DE"\ngroups = ["eu"]\npublic_key = "{agent.public_key}"\n'
             for region, agent in self.agents.items()
         )
         (self.directory / "fleet.toml").write_text(
             f'environment = "{ENVIRONMENT}"\nrelease_keys = ["{self.public_key}"]\n'
-            f'[hub]\nservers = ["{self.hub}"]\n[rollout]\n{rollout}\n[groups]\neu = "Europe"\n{regions}{more}'
+            f'[hub]\nservers = ["{self.hub}"]\n{hub}\n[rollout]\n{rollout}\n[groups]\neu = "Europe"\n{regions}{more}'
         )
 
     def write(self, path: str, content: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from tests.support.madehub import MadeHub
 from tests.support.nats import NatsServer
 from tests.support.region import Region, fact, until
 from tests.support.simulated_fleet import BASE, Fleet
@@ -100,3 +101,25 @@ async def test_a_real_agent_answers_probes_and_does_an_action_once(tmp_path: Pat
         assert code == 2
         assert "nobody" in said["result"]["reason"]
         assert (await fleet.json("history"))[1]["count"] == 4
+
+
+async def test_the_login_of_headquarters_may_do_all_that_its_commands_do(tmp_path: Path) -> None:
+    async with MadeHub(tmp_path / "hub") as hub:
+        fleet = await Fleet.made(tmp_path / "fleet", hub.urls[0], ["eu-de"])
+        login = f'credentials = "{hub.keys() / "hub.creds"}"\ntls_ca = "{hub.ca}"\nreplicas = 3'
+        fleet.configure(hub=login)
+        for words, expected in (
+            (("topology", "--apply"), 0),
+            (("plan",), 1),
+            (("apply", "eu-de", "--yes"), 0),
+            (("refresh", "--all"), 0),
+            (("rollback", "eu-de", "--to", "0", "--reason", "x"), 0),
+            (("action", "eu-de", "drain"), 0),
+            (("ls",), 1),
+            (("history",), 0),
+            (("show", "eu-de"), 0),
+        ):
+            code, out, err = await fleet.run(*words)
+            assert code == expected, (words, out, err)
+        code, _, err = await fleet.run("diagnose", "eu-de", "status")
+        assert (code, "nobody listens" in err) == (2, True), err
