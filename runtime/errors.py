@@ -29,6 +29,10 @@ class Retryable(EntrepotError):
         self.after_seconds = after_seconds
 
 
+class Overtaken(Retryable):
+    """Somebody else has written there since it was read: read again, and decide again."""
+
+
 class Permanent(EntrepotError):
     """The same call will fail for ever; somebody has to change the input or the configuration."""
 

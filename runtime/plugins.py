@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from runtime.errors import ConfigError
+from runtime.fleet.desk import DeskHub
 from runtime.fleet.post import FleetHub
 from runtime.fleet.trust import Trust
 from runtime.nearest import nearest
@@ -53,6 +54,11 @@ def hub() -> FleetHub:
 def trust() -> Trust:
     """What lets regions in at the hub. Raises `ConfigError` when there is none."""
     return cast(Trust, _load(TRUSTS, "nats", where="installation", what="trust"))
+
+
+def desk_hub() -> DeskHub:
+    """The same, as headquarters uses it. Raises `ConfigError` when there is none."""
+    return cast(DeskHub, _load(HUBS, "nats", where="installation", what="hub"))
 
 
 def _load(group: str, name: str, *, where: str, what: str) -> Any:

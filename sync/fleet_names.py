@@ -22,6 +22,11 @@ ENROL_STREAM = "FLEET_ENROL"
 ENROL_SUBJECTS = "enrol.>"
 
 
+def revisions(region: str) -> str:
+    """All revisions of a region, as a wildcard."""
+    return f"cf.{region}.revision.*"
+
+
 def timestamp(region: str) -> str:
     """Where the newest signed timestamp stands."""
     return f"cf.{region}.timestamp"
@@ -75,6 +80,11 @@ def action(region: str, identifier: str) -> str:
 def newest_action(region: str) -> str:
     """The newest action once more: it names the one before it."""
     return f"ac.{region}.newest"
+
+
+def audit(kind: str) -> str:
+    """Records of one kind of change: `rollout`, `revision`, `action` …"""
+    return f"au.{kind}"
 
 
 def poke(region: str) -> str:

@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from runtime.errors import ConfigError
+from runtime.fleet.desk import FleetDesk
 from runtime.ports import HubLink, Observatory, Scope, Verdict
 from sync import audit
 from sync.access import Access
+from sync.desk import NatsDesk
 from sync.fleet import NatsPost
 from sync.fleet_names import HEADQUARTERS
 from sync.link import NatsLink
@@ -42,6 +44,12 @@ class NatsHub:
     def post(self, settings: Any, scope: Scope) -> NatsPost:
         """See `runtime.fleet.post`."""
         return NatsPost(settings, scope)
+
+    @asynccontextmanager
+    async def desk(self, settings: Any, scope: Scope) -> AsyncIterator[FleetDesk]:
+        """See `runtime.fleet.desk.DeskHub`."""
+        async with NatsLink(settings, scope).opened() as channel:
+            yield NatsDesk(channel, settings, scope)
 
     async def verify(
         self,

@@ -5,7 +5,6 @@ The stream's own sequence is the guard, as on every lane; the message id only na
 
 from __future__ import annotations
 
-import secrets
 from random import SystemRandom
 
 import anyio
@@ -15,7 +14,8 @@ from runtime.errors import Permanent
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Checkpoints, HubObserver, Scope
 from sync import stream, topology, wire
-from sync.channel import ApiError, Channel, HubAway
+from sync.channel import Channel, HubAway
+from sync.posting import post
 from sync.settings import HubSettings
 
 MESSAGE_ID = "nats-msg-id"
@@ -98,28 +98,9 @@ class CheckpointUplink:
 
     async def _publish(self, number: int, body: bytes, last: int) -> int:
         """Store one statement behind `last`; returns its sequence."""
-        answers: list[wire.Reply] = []
-        answered = anyio.Event()
-
-        def on_answer(_subject: bytes, headers: bytes, data: bytes) -> None:
-            answers.append(wire.parse_reply(headers, data))
-            answered.set()
-
-        reply = f"{self._channel.inbox()}.{secrets.token_hex(4)}"
-        stop = await self._channel.listen(reply, on_answer)
-        try:
-            headers = {"Nats-Msg-Id": message_id(self._scope.region, number), wire.EXPECTED_HEADER: str(last)}
-            await self._channel.write(wire.message_frame(self._subject, reply, headers, body))
-            with anyio.fail_after(self._settings.ack_timeout_seconds):
-                await answered.wait()
-        except TimeoutError as error:
-            raise HubAway("no answer to a checkpoint") from error
-        finally:
-            stop()
-        fault = answers[0].error
-        if fault is not None:
-            raise ApiError(fault.code, fault.err_code, fault.description)
-        return answers[0].seq
+        headers = {"Nats-Msg-Id": message_id(self._scope.region, number), wire.EXPECTED_HEADER: str(last)}
+        seconds_max = self._settings.ack_timeout_seconds
+        return await post(self._channel, self._subject, headers, body, seconds_max=seconds_max)
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):

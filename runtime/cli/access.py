@@ -20,9 +20,9 @@ def arguments(parser: ArgumentParser) -> None:
     rotate = actions.add_parser("rotate", help="a new key; the old ones hold a while longer")
     rotate.add_argument("name")
     rotate.add_argument(
-        "--overlap", type=_hours, default=OVERLAP_HOURS, metavar="24h", help="how long the old keys hold"
+        "--overlap", type=hours, default=OVERLAP_HOURS, metavar="24h", help="how long the old keys hold"
     )
-    rotate.add_argument("--expires", type=_hours, metavar="90d", help="when the new key ends (default: never)")
+    rotate.add_argument("--expires", type=hours, metavar="90d", help="when the new key ends (default: never)")
     revoke = actions.add_parser("revoke", help="take it away, at once")
     revoke.add_argument("name", nargs="?", help="the whole caller, unless something else is named")
     revoke.add_argument("--credential", action="append", default=[], metavar="ID", help="only this key or certificate")
@@ -42,7 +42,7 @@ def _grant_arguments(grant: ArgumentParser) -> None:
     grant.add_argument("--scope", action="append", default=[], metavar="SCOPE", help="such as source:wms:write")
     grant.add_argument("--role", action="append", default=[], metavar="ROLE", help="of [access.roles]")
     grant.add_argument("--key", action="store_true", help="make an API key (a new caller gets one by default)")
-    grant.add_argument("--expires", type=_hours, metavar="90d", help="when the key ends (default: never)")
+    grant.add_argument("--expires", type=hours, metavar="90d", help="when the key ends (default: never)")
     shown = "what it shows instead of a key"
     grant.add_argument(
         "--certificate", action="append", default=[], metavar="FILE", help=f"{shown}: this certificate (PEM)"
@@ -205,7 +205,8 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"{name!r} is no name for a caller", hint="use only a-z, 0-9 and - (at most 40)")
 
 
-def _hours(text: str) -> float:
+def hours(text: str) -> float:
+    """`24h`, `90d`, `30m` as hours, for argparse."""
     number, unit = text[:-1], text[-1:]
     try:
         hours = float(number) * _UNITS[unit]

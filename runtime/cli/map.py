@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
     Attempt = Callable[[bytes, str], list[Trial]]
 
-CONTENT_TYPES = {
-    ".json": "application/json",
-    ".ndjson": "application/x-ndjson",
-    ".jsonl": "application/x-ndjson",
-    ".xml": "application/xml",
-    ".jws": "application/jose",
-    ".csv": "text/csv",
-    ".txt": "text/csv",
-    ".tsv": "text/csv",
-}
 SAMPLE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -145,7 +135,7 @@ def _messages(path: Path) -> list[Any]:
 def _parts(path: Path) -> tuple[bytes, list[bytes], str]:
     """The sample, the messages in it, and the content type of each. Raises `ConfigError`."""
     from runtime.errors import Untranslatable
-    from runtime.mapping.trial import split_sample
+    from runtime.mapping.trial import CONTENT_TYPES, split_sample
 
     body = _read_sample(path)
     kind = CONTENT_TYPES.get(path.suffix.lower(), "application/json")

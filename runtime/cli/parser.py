@@ -28,7 +28,7 @@ VERBS: dict[str, str] = {
     "replay": "translate a range of a source again, after a mapping was mended",
     "topology": "show or make the hub's streams, or write the configuration of a whole hub",
     "enrol": "get this region's login from headquarters, with a one-time token",
-    "fleet": "for the central team: all regions together",
+    "fleet": "for the central team: what every region has, changes in waves, who is let in",
     "adopt": "go on where the hub stands, after a restored backup",
     "verify": "prove from the hub alone that nothing was lost, changed or invented",
     "schema": "the canonical event types as JSON Schema, the API as OpenAPI, the streams as AsyncAPI",

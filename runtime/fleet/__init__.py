@@ -1,11 +1,6 @@
-"""What headquarters and a region say to each other about configuration, and what each may decide.
+"""What headquarters and a region say to each other, and what each may decide: statements, decisions, deeds.
 
-documents, signing, post    the statements, the roles that may say them, the way to the hub
-settings, steering, loosening, lifecycle, health    decide, pure: what may be, what follows, what is worse than before
-slots, force, rehearsal    what is on disk, which of it is in force, what a revision would change
-steward, vitals, probe, announcer, regional    do: ask, apply, watch, take back, tell; and the region's own word
-errands, probes, answers, egress    what headquarters asks for and asks about, and what of the answer may leave
-documents    the statements, and who signs them
-signing      a statement, its signature, and the roles that may say it
-enrolment    a token, a request, an answer: how a region gets its login; trust is the port to the hub for it
+documents, signing, enrolment; post, desk, trust    the statements and who may say them; the ways to the hub
+settings, steering, loosening, lifecycle, health; layers, plan, judgement, rollout, audit, sight    decide, pure
+slots, force, rehearsal, steward, vitals, probe, announcer, regional, errands, answers, egress    do, in the region
 """

@@ -16,6 +16,9 @@ STATUS, PRESENCE, RESULT = "status", "presence", "result"
 CHANGE, WATERMARK = "change", "watermark"
 """Kinds of statements: the signature covers the kind, so that none can be taken for another."""
 
+VETO = "regional veto:"
+"""A refusal whose reason begins so is regional IT's no, not a failure: a rollout goes on without this region."""
+
 Stage = Literal["offered", "verified", "staged", "provisional", "confirmed", "reverted", "rejected"]
 
 

@@ -25,6 +25,17 @@ from runtime.mapping.json_places import find_place
 from runtime.mapping.paths import EACH, Segment, dotted, pointer
 from runtime.ports import NO_HEADERS
 
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".jsonl": "application/x-ndjson",
+    ".xml": "application/xml",
+    ".jws": "application/jose",
+    ".csv": "text/csv",
+    ".txt": "text/csv",
+    ".tsv": "text/csv",
+}
+"""By the ending of a sample's name."""
 LEAVES_MAX = 100_000
 """Of one sample; more would only make the list of unread fields useless."""
 _NOTES = {

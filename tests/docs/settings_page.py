@@ -1,9 +1,13 @@
-"""Writes docs/settings.md from the structs that read entrepot.toml: `python -m tests.docs.settings_page > docs/settings.md`."""
+"""Writes docs/settings.md from the structs that read entrepot.toml: `python -m tests.docs.settings_page > docs/settings.md`.
+
+And docs/fleet-settings.md from those of fleet.toml: `python -m tests.docs.settings_page fleet > docs/fleet-settings.md`.
+"""
 
 from __future__ import annotations
 
 import ast
 import inspect as source_of
+import sys
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +23,7 @@ from runtime.config import model
 from runtime.fleet.settings import FleetSettings
 from runtime.gateway.api.settings import ApiSettings, Deprecation
 from runtime.gateway.settings import GatewaySettings, SourceLimits, TlsSettings
+from runtime.headquarters import settings as fleet
 from runtime.observe.alerts import AlertSettings
 from runtime.pipeline.route import Condition, Route
 from sync.settings import HubSettings
@@ -59,6 +64,17 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ('[targets.NAME] adapter = "file"', FileTargetSettings),
     ("batch = { … }", Batch),
 )
+FLEET_INTRO = """# Settings of the fleet
+
+Everything that may stand in headquarters' `fleet.toml`, with defaults and bounds; [fleet.md](fleet.md) says how it is used. This page is written from
+the code and checked against it. Paths are relative to the file.
+"""
+FLEET_SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+    ("fleet.toml", fleet.FleetFile),
+    ("[rollout]", fleet.RolloutSettings),
+    ("[[freeze]]", fleet.FreezeSettings),
+    ("[regions.NAME]", fleet.RegionSettings),
+)
 
 
 class Key(NamedTuple):
@@ -73,6 +89,11 @@ class Key(NamedTuple):
 def page() -> str:
     """The whole page."""
     return "\n".join([INTRO, *(section(title, kind) for title, kind in SECTIONS)])
+
+
+def fleet_page() -> str:
+    """Of fleet.toml."""
+    return "\n".join([FLEET_INTRO, *(section(title, kind) for title, kind in FLEET_SECTIONS)])
 
 
 def section(title: str, kind: type[msgspec.Struct]) -> str:
@@ -152,4 +173,4 @@ def _range(kind: inspect.IntType | inspect.FloatType) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201
+    print(fleet_page() if "fleet" in sys.argv[1:] else page(), end="")  # noqa: T201
