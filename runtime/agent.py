@@ -44,6 +44,7 @@ from runtime.observe.libraries import capture_libraries
 from runtime.observe.log import Log, open_log
 from runtime.observe.metrics import Build, Counters
 from runtime.operations import Operations
+from runtime.pipeline.follow import settle_orphans
 from runtime.renewal import Renewal
 from runtime.reports import report, snapshot
 from runtime.revision import UPLINK, Workshop
@@ -141,6 +142,7 @@ class Agent:
             )
             await kept.start(AdminServer(operations, self.log.error).serve, kernel)
             await kernel.replay.resume()
+            await settle_orphans(kernel.journal, kernel.translation)
             uplink = Crew(shipping, self.watchpost.step_failed)
             await uplink.change((), revision.uplink(kernel, self.watchpost))
             async with anyio.create_task_group() as forward:

@@ -22,6 +22,7 @@ from runtime.gateway.tls import Tls
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
+from runtime.pipeline.follow import settle_orphans
 from runtime.revision import UPLINK, Revision, Workshop, step
 from runtime.steps import Steps
 from runtime.watchpost import Watchpost
@@ -64,6 +65,7 @@ class Changeover:
             await self.gateway.move_to(sites, tls)
         elif loaded is not None and self.gateway.tls is not None:
             self.gateway.tls.use(loaded)
+        await settle_orphans(self._kernel.journal, self._kernel.translation)
         self._log.info(
             "the configuration has changed",
             hash=configuration.digest,

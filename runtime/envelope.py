@@ -22,6 +22,8 @@ class Message(Struct, frozen=True, kw_only=True):
     """W3C trace context level 1, as received. A partner's `tracestate` is never kept."""
     headers: Mapping[str, str] = {}
     """The headers that the source's rules read and no others, names in lower case: they are part of the fact."""
+    correlation_id: str | None = None
+    """Of the fact that this one comes from (32 hex digits); None: it begins something new."""
     caller: str | None = None
     """Who sent it, where senders have names of their own: only they are told what became of it."""
 

@@ -15,6 +15,9 @@ from msgspec import Struct
 
 from runtime.envelope import Envelope, Event, Ignored, Message, Receipt, Sealed
 from runtime.errors import Refused
+from runtime.notices import Follow as Follow
+from runtime.notices import Notice as Notice
+from runtime.notices import Notices as Notices
 from runtime.observatory import Observatory as Observatory
 from runtime.observatory import Position as Position
 from runtime.observatory import Proven as Proven
@@ -64,11 +67,17 @@ class Translator(Protocol):
 class Intake(Protocol):
     """The kernel's promise to a source: when `accept` returns, the bytes are committed and flushed."""
 
-    async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+    async def accept(self, messages: Sequence[Message], *, cursor: str | None = None) -> list[Receipt]:
         """All or none, in one transaction, one receipt each, in order.
 
+        `cursor`: where the source stands once it has these (text of its own, of any kind); committed with them, so
+        whatever ends the process, what `cursor()` says later was taken in.
         Raises `Refused` (same key, other body), `StorageFull`, `StorageFailed`.
         """
+        ...
+
+    async def cursor(self) -> str | None:
+        """Where the source stands: what `accept` has committed last. None: at its beginning."""
         ...
 
 
@@ -128,6 +137,10 @@ class SourceContext(Struct, frozen=True, kw_only=True):
     now_us: Callable[[], int]
     in_hand: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     """`async with in_hand():` around what must not be left half done when the source is changed or removed."""
+    key: Callable[[bytes, str, Mapping[str, str]], str | None] = lambda body, content_type, headers: None
+    """The idempotency key that the source's rules find in a message; None: they find none."""
+    notices: Notices | None = None
+    """Of an adapter that follows thin messages; see `Follow`."""
     clock_is_right: Callable[[], bool] = lambda: True
     """Whether `now_us` can be believed: signed instants cannot be judged otherwise."""
     admit: Callable[[Request], str] = admit_nobody

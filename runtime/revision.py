@@ -20,10 +20,12 @@ from runtime.errors import ConfigError
 from runtime.gateway.api.enquiries import Enquiries
 from runtime.gateway.api.knowledge import Knowledge
 from runtime.gateway.inlet import GatewaySource
+from runtime.gateway.keys import own_key
 from runtime.kernel import Kernel
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
 from runtime.pipeline.accept import SourceIntake
+from runtime.pipeline.follow import SourceNotices
 from runtime.ports import HubLink, HubObserver, Source, SourceContext
 
 UPLINK = "uplink"
@@ -128,6 +130,7 @@ class Workshop:
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
         name, in_hand = configured.name, anyio.Lock()
         doorkeeper = self._kernel.doorkeeper
+        translator, dedupe = configured.rules.translator, configured.shared.dedupe
         source = configuration.make_source(
             name,
             SourceContext(
@@ -137,6 +140,8 @@ class Workshop:
                 directory=str(configuration.directory),
                 log=self._log.door(source=name),
                 now_us=clock.now_us,
+                key=lambda body, kind, headers: own_key(body, kind, translator, dedupe, headers),
+                notices=SourceNotices(self._kernel.acceptance, self._kernel.journal, self._kernel.translation, name),
                 clock_is_right=self._clock_is_right,
                 in_hand=lambda: in_hand,
                 admit=partial(doorkeeper.admit, name),
@@ -147,8 +152,8 @@ class Workshop:
             name=name,
             source=source,
             intake=self._intake(name),
-            translator=configured.rules.translator,
-            dedupe=configured.shared.dedupe,
+            translator=translator,
+            dedupe=dedupe,
             schema=configured.schema,
             answer_status=configured.shared.answer_status,
             limits=configured.limits,

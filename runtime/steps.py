@@ -47,6 +47,8 @@ class Steps:
             async with self.between_batches:
                 tally = await self._careful.batch()
             kernel.moved(tally.positions)
+            if tally.notices:
+                kernel.translation.noticed.notify()
             if tally.set_aside:
                 self._watchpost.set_aside()
             if not tally.facts and not tally.untold:

@@ -32,6 +32,7 @@ class RecordingIntake:
         self.fault_at = 0
         self.hanging = anyio.Event()
         self._by_key: dict[str, Receipt] = {}
+        self._cursor: str | None = None
         self._awaited = 0
         self._reached = anyio.Event()
 
@@ -39,7 +40,7 @@ class RecordingIntake:
     def bodies(self) -> list[bytes]:
         return [message.body for message in self.messages]
 
-    async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+    async def accept(self, messages: Sequence[Message], *, cursor: str | None = None) -> list[Receipt]:
         """As `runtime.ports.Intake.accept`."""
         self.calls += 1
         fault = self.fault if self.calls == self.fault_at else None
@@ -47,10 +48,15 @@ class RecordingIntake:
         if fault == "full":
             raise StorageFull("The disk is full.", after_seconds=0.001)
         receipts = self._store(messages)
+        self._cursor = self._cursor if cursor is None else cursor
         await self._strike(fault, "after")
         if len(self.messages) >= self._awaited:
             self._reached.set()
         return receipts
+
+    async def cursor(self) -> str | None:
+        """As `runtime.ports.Intake.cursor`."""
+        return self._cursor
 
     async def stored(self, count: int) -> None:
         """Return once `count` facts are stored and the call that stored them was let through."""

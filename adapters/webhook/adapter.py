@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import parse_qs
 
+import anyio
+
+from adapters.sdk.follower import Follower, check_following, follow_rule
 from adapters.sdk.scheme import Scheme
 from adapters.sdk.signatures import Verifier, verify_bearer, verify_credential
 from adapters.webhook.guide import guide, signs_the_whole
@@ -16,7 +19,7 @@ from runtime.fetch import fetch_document
 from runtime.keyring import Keyring
 from runtime.policy import jws
 from runtime.policy.keyset import KEYS_BYTES_MAX, Keyset
-from runtime.ports import Admission, Guide, Request, SourceContext
+from runtime.ports import Admission, Follow, Guide, Request, SourceContext
 
 SECRET_BYTES_ADVISED = 16
 """NIST SP 800-107 r1, section 5.3.4: a key shorter than 112 bits weakens HMAC."""
@@ -31,18 +34,22 @@ Check = Callable[[Request], Admission | None]
 class WebhookSource:
     """One sender's door. `authenticate` holds no state of its own, so it is safe for requests side by side."""
 
-    def __init__(self, check: Check, keyring: Keyring | None = None) -> None:
+    def __init__(self, check: Check, keyring: Keyring | None = None, follower: Follower | None = None) -> None:
         self._check = check
-        self._keyring = keyring
+        self._tasks = [task for task in (keyring, follower) if task is not None]
 
     def authenticate(self, request: Request) -> Admission | None:
         """See `runtime.ports.Source`."""
         return self._check(request)
 
     async def run(self) -> None:
-        """Fetches nothing but the platform's public keys."""
-        if self._keyring is not None:
-            await self._keyring.run()
+        """Fetches the platform's public keys, and what thin messages lead to; nothing else."""
+        try:
+            async with anyio.create_task_group() as group:
+                for task in self._tasks:
+                    group.start_soon(task.run)
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # whoever starts it again, and people, want the reason itself
 
 
 class WebhookAdapter:
@@ -60,7 +67,12 @@ class WebhookAdapter:
         if scheme.jwks:
             fetch = partial(fetch_document, scheme.jwks, KEYS_BYTES_MAX)
             keyring = Keyring(fetch, lambda: context.now_us() // 1_000_000, context.log)
-        return WebhookSource(_check(scheme, secrets, keyring, context), keyring)
+        follower = None if settings.follow is None else Follower(settings.follow, context)
+        return WebhookSource(_check(scheme, secrets, keyring, context), keyring, follower)
+
+    def follow(self, settings: WebhookSettings) -> Follow | None:
+        """Which messages only say where to look."""
+        return None if settings.follow is None else follow_rule(settings.follow)
 
     def guide(self, settings: WebhookSettings) -> Guide:
         """How this source's senders sign, as a person does it by hand."""
@@ -69,6 +81,8 @@ class WebhookAdapter:
     def check(self, settings: WebhookSettings, *, loopback: bool) -> Sequence[str]:
         """Raises `ConfigError` for a scheme that cannot work, and for "none" where others can reach the listener."""
         scheme = resolve(settings.auth)
+        if settings.follow is not None:
+            check_following(settings.follow)
         if scheme.alg == "static":
             return [
                 "its sender proves itself by a credential that never changes: whoever sees one request can send others"

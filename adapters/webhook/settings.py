@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from adapters.sdk.follower import FollowSettings
 from adapters.sdk.scheme import Algorithm, HeaderName, Short
 
 SecretName = Annotated[str, Meta(pattern=r"^secret://[A-Za-z0-9._-]{1,100}$")]
@@ -65,3 +66,5 @@ class WebhookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     auth: Auth
     """Required: a source is never open because somebody forgot a line."""
+    follow: FollowSettings | None = None
+    """For a sender whose messages only say "look": what they speak of is asked for."""

@@ -89,6 +89,7 @@ def describe(pack: CompiledPack) -> dict[str, Any]:
             for m in manifest.messages
         ],
         "quirks": manifest.platform.quirks,
+        "follow": manifest.platform.follow,
         "source": manifest.platform.source,
         "digest": pack.sha256,
     }
@@ -111,6 +112,10 @@ def _show(found: dict[str, Any]) -> None:
         screen.say(f"{heading}:" if lines else "")
         for line in lines:
             screen.say(f"  - {line}")
+    if found["follow"]:
+        screen.say("its messages are hints; to ask for the rest, in entrepot.toml:")
+        for line in found["follow"].strip().splitlines():
+            screen.say(f"  {line}")
     if found["options"]:
         screen.say("options:")
         for name, option in found["options"].items():

@@ -29,11 +29,13 @@ from runtime.gateway.schema import MessageSchema
 from runtime.gateway.settings import SourceLimits, check_gateway, is_loopback
 from runtime.mapping import load as load_mapping
 from runtime.mapping.decode import ANY
+from runtime.mapping.faults import Spot
+from runtime.mapping.link import Link, compile_link
 from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, HubLink, Scope, Source, SourceContext, Translator
+from runtime.ports import Adapter, Follow, HubLink, Scope, Source, SourceContext, Translator
 from runtime.record import CHECKPOINTS_LANE
 from runtime.vault import SCHEME, Vault
 
@@ -160,8 +162,11 @@ class Configuration(Struct, frozen=True, kw_only=True):
 class _Nowhere:
     """For sources that are only tried: they are never run."""
 
-    async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+    async def accept(self, messages: Sequence[Message], *, cursor: str | None = None) -> list[Receipt]:
         raise AssertionError("a source that is only tried takes nothing in")
+
+    async def cursor(self) -> str | None:
+        raise AssertionError("a source that is only tried stands nowhere")
 
 
 def load_configuration(path: Path, overlay: Overlay | None = None) -> Configuration:
@@ -310,7 +315,7 @@ class _Assembly:
             shared=shared,
             adapter=adapter,
             settings=settings,
-            rules=SourceRules(translator, shared.on_letter == "park"),
+            rules=SourceRules(translator, shared.on_letter == "park", self._link(adapter, settings, translator, at)),
             lane=self._known_lane(lane, f"{at}.lane"),
             limits=shared.limits or self.model.gateway,
             keyed=keyed,
@@ -330,6 +335,12 @@ class _Assembly:
             return MessageSchema(self._table(self._place(relative)), relative, form)
         except ConfigError as error:
             raise ConfigError(f"{self.where}: {at}: {error}", hint=error.hint) from None
+
+    def _link(self, adapter: Adapter, settings: Any, translator: Translator, at: str) -> Link | None:
+        """How thin messages are followed, if the adapter does that and the source wants it."""
+        follow: Callable[[Any], Follow | None] = getattr(adapter, "follow", lambda _settings: None)
+        rule = follow(settings)
+        return None if rule is None else compile_link(rule.when, rule.url, translator, Spot(self.where, f"{at}.follow"))
 
     def _translator(self, shared: SourceSettings, at: str) -> Translator:
         given = [name for name in ("mapping", "pack", "translator") if getattr(shared, name) is not None]

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from runtime import clock
-from runtime.journal import intake, lanes, letters, meta, outbox
+from runtime.journal import following, intake, lanes, letters, meta, outbox
 from runtime.journal.keys import Keys
 from runtime.journal.lanes import LaneRow
 from runtime.journal.names import Names
@@ -25,7 +25,8 @@ class EventFate(Struct, frozen=True, kw_only=True):
 
 
 class Fate(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """accepted: not looked at yet · waiting: behind a letter of its key · letter: rejected, a person decides ·
+    """accepted: not looked at yet · waiting: behind a letter of its key, or for the
+    document that it leads to · letter: rejected, a person decides ·
     ignored: says nothing new · translated: on its way · delivered, withheld: at the hub, with or without its
     content · settled: dealt with so long ago that the details are gone.
     """
@@ -79,6 +80,8 @@ def _state(connection: sqlite3.Connection, names: Names, seq: int) -> tuple[Stat
     if seq > connection.execute("SELECT translated FROM books").fetchone()[0]:
         return "accepted", []
     if letters.parked_behind(connection, seq) is not None:
+        return "waiting", []
+    if following.waits(connection, seq):
         return "waiting", []
     rows = connection.execute(
         "SELECT output, type, id >> 40, id & 0xFFFFFFFFFF FROM events WHERE intake_seq = ? ORDER BY output", (seq,)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from runtime import clock
 from runtime.envelope import Envelope, Message
 from runtime.errors import Permanent, Refused
-from runtime.journal import books, rows
+from runtime.journal import books, cursors, rows
 from runtime.journal.keys import FIND_MAX, Keys, key_hash
 from runtime.journal.names import Names
 
@@ -127,6 +127,8 @@ class Call(Struct, frozen=True):
     epoch: int
     received_us: int
     batch: Sequence[Prepared]
+    cursor: str | None = None
+    """Where the source stands after this call."""
 
 
 def accept(
@@ -157,6 +159,7 @@ class _Intake:
         self._bodies: list[tuple[int, int, bytes]] = []
         self._senders: list[tuple[int, int]] = []
         self._fresh: dict[tuple[int, str], Accepted] = {}
+        self._cursors: dict[int, str] = {}
         self._duplicates = 0
         # Drawn at once: each draw gives the interpreter lock away, as each statement does.
         self._random = os.urandom(CORRELATION_BYTES * sum(len(call.batch) for call in calls))
@@ -174,6 +177,8 @@ class _Intake:
                 if before != item.digest:
                     return _conflict(call.source, found)
             known.append(found)
+        if call.cursor is not None:
+            self._cursors[source] = call.cursor
         return [self._append(call, source, item, found) for item, found in zip(call.batch, known, strict=True)]
 
     def _append(self, call: Call, source: int, item: Prepared, found: Accepted | None) -> Accepted:
@@ -189,7 +194,7 @@ class _Intake:
         if key is not None:
             self._fresh[source, key] = accepted
         kind, traceparent, headers, correlation = (
-            message.content_type, message.traceparent, item.headers, self._correlation()
+            message.content_type, message.traceparent, item.headers, self._correlation(message)
         )  # fmt: skip
         self._facts.append(
             (
@@ -207,8 +212,10 @@ class _Intake:
         self._keys.add(self._seq, item.key_hash)
         return accepted
 
-    def _correlation(self) -> bytes:
-        """The id of the newest fact for tracing, drawn at random."""
+    def _correlation(self, message: Message) -> bytes:
+        """The id of the newest fact for tracing: of what it comes from, or drawn at random."""
+        if message.correlation_id is not None:
+            return bytes.fromhex(message.correlation_id)
         end = CORRELATION_BYTES * (self._seq - self._first)
         return self._random[end - CORRELATION_BYTES : end]
 
@@ -216,6 +223,8 @@ class _Intake:
         rows.insert(self._connection, FACT_COLUMNS, 13, self._facts)
         rows.insert(self._connection, BODY_COLUMNS, 3, self._bodies)
         rows.insert(self._connection, SENDER_COLUMNS, 2, self._senders)
+        for source, value in self._cursors.items():
+            cursors.put(self._connection, source, value, self._now)
         count = self._seq - self._first
         books.move(self._connection, accepted=count, pending=count, facts=count, duplicates=self._duplicates)
         self._keys.file(self._connection, count)

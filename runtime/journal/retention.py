@@ -124,6 +124,7 @@ def _prune_bodies(connection: sqlite3.Connection, through: int) -> int:
                   EXISTS (SELECT 1 FROM events e WHERE e.intake_seq = b.seq)
                OR EXISTS (SELECT 1 FROM letters l WHERE l.intake_seq = b.seq)
                OR EXISTS (SELECT 1 FROM parked p WHERE p.intake_seq = b.seq)
+               OR EXISTS (SELECT 1 FROM following f WHERE f.intake_seq = b.seq)
            FROM bodies b WHERE b.seq > ? AND b.seq <= ? ORDER BY b.seq LIMIT ?""",
         (walked, min(through, translated), SLICE_ROWS_MAX),
     ).fetchall()

@@ -54,6 +54,10 @@ class Wreck:
             if found is None or found[0] != "ok":
                 self.torn.add(table)
 
+    def has(self, table: str) -> bool:
+        """Whether the file knows such a table; an older one need not."""
+        return self.one("sqlite_master", "SELECT 1 FROM sqlite_master WHERE name = ?", table) is not None
+
     def one(self, table: str, query: str, *parameters: Any) -> Row | None:
         """The first row of a query, None if there is none or it cannot be read."""
         try:

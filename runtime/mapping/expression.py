@@ -141,7 +141,7 @@ class _Writer:
             return self.by_table(node, depth)
         inner = [self.write(part, depth) for part in node.args]
         if name == "exists":
-            return f"({inner[0]} is not None)"
+            return f"({inner[0]} not in (None, ''))"  # as for a field: an empty text is no value
         return f"first(({', '.join(inner)},))" if name == "first" else f"{function}({', '.join(inner)})"
 
     def by_text(self, node: ast.expr, name: str) -> str:

@@ -32,6 +32,8 @@ class Platform(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to enter at the platform, step by step."""
     quirks: list[str] = []
     """What the platform does that one would not expect, and what becomes of it."""
+    follow: str = ""
+    """For a platform whose messages are hints: lines of entrepot.toml that ask for the rest."""
     source: str = ""
     """Where the platform documents its messages."""
 

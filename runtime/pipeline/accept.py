@@ -13,7 +13,7 @@ from threading import Lock
 from runtime import clock
 from runtime.envelope import Message, Receipt
 from runtime.errors import Refused, StorageFull
-from runtime.journal import intake
+from runtime.journal import cursors, intake
 from runtime.journal.intake import Accepted, Call
 from runtime.journal.journal import Journal
 from runtime.journal.store import Connection
@@ -131,7 +131,7 @@ class SourceIntake:
         self._turn_away = turn_away
         self._count = count
 
-    async def accept(self, messages: Sequence[Message]) -> list[Receipt]:
+    async def accept(self, messages: Sequence[Message], *, cursor: str | None = None) -> list[Receipt]:
         """See `runtime.ports.Intake`."""
         self._turn_away(self._source)
         if not self._room():
@@ -142,7 +142,9 @@ class SourceIntake:
             )
         batch = [intake.prepare(self._source, message) for message in messages]
         try:
-            accepted = await self._acceptance.accept(Call(self._source, self._journal.epoch, clock.now_us(), batch))
+            accepted = await self._acceptance.accept(
+                Call(self._source, self._journal.epoch, clock.now_us(), batch, cursor)
+            )
         except StorageFull:
             self._full()
             raise
@@ -153,6 +155,11 @@ class SourceIntake:
                 body_bytes += len(message.body)
         self._count(self._source, fresh, body_bytes)
         return [self._receipt(item) for item in accepted]
+
+    async def cursor(self) -> str | None:
+        """See `runtime.ports.Intake`."""
+        names = self._journal.names
+        return await self._journal.read(lambda connection: cursors.get(connection, names, self._source))
 
     def _receipt(self, item: Accepted) -> Receipt:
         return Receipt(

@@ -15,7 +15,7 @@ from runtime import clock
 from runtime.canonical.registry import NAMES
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import Permanent, Untranslatable
-from runtime.journal import books, intake, letters, meta
+from runtime.journal import books, following, intake, letters, meta
 from runtime.journal.journal import Journal
 from runtime.journal.letters import Letter
 from runtime.journal.store import Connection
@@ -48,7 +48,7 @@ class Retry(Struct, frozen=True, kw_only=True):
 
     id: int
     result: str
-    """translated, ignored or letter."""
+    """translated, ignored, letter, or waiting (for the document that it leads to)."""
     reason: str = ""
     successors: int = 0
     """Facts that had waited for it and went on."""
@@ -66,6 +66,8 @@ class Replay:
         outcome = await self._journal.write(lambda connection: self._retry(connection, number))
         if outcome.result == "letter":
             return outcome
+        if outcome.result == "waiting":
+            self._translation.noticed.notify()
         return msgspec.structs.replace(outcome, successors=await self._drain(number))
 
     async def release(self, number: int) -> int:
@@ -111,6 +113,10 @@ class Replay:
             raise Permanent(f"letter {number} is {letter.state}, not open")
         envelope = self._fact(connection, letter)
         try:
+            if self._translation.follow(connection, envelope):
+                books.move(connection, dead_lettered=-1, pending=1)
+                letters.drain(connection, number)
+                return Retry(id=number, result="waiting", reason="the document that it leads to is asked for again")
             outputs = self._translation.outcome(envelope)
         except Untranslatable as error:
             self._translation.write_letter(connection, envelope, error)
@@ -185,6 +191,8 @@ class Replay:
         behind = letters.parked_behind(connection, seq)
         if behind is not None:
             return [_change(envelope, 0, "", "letter", f"it waits behind letter {behind} and goes on with it")]
+        if following.waits(connection, seq):
+            return [_change(envelope, 0, "", "letter", "it waits for the document that it leads to")]
         if seq <= meta.number(connection, "pruned_intake"):
             return [_change(envelope, 0, "", "gone", _GONE)]
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from runtime import clock
 from runtime.canonical.registry import NAMES
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import EntrepotError, Untranslatable
-from runtime.journal import books, events, intake, lanes, letters
+from runtime.journal import books, events, following, intake, lanes, letters
 from runtime.journal.events import NewEvent
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
@@ -23,12 +24,27 @@ from runtime.journal.store import Connection
 from runtime.pipeline.route import Router
 from runtime.pipeline.standing import StandingStep
 from runtime.ports import Translator
+from runtime.signal import Signal
 
 ROWS_MAX = 256
 HOLD_SECONDS_MAX = 0.004
 """One batch holds the journal's connection no longer than this (plus one fact)."""
 
 _encode = msgspec.json.Encoder().encode
+FOLLOWED = "followed: the document that it leads to is a fact of its own"
+"""Why a message that only said where to look says nothing new."""
+DOCUMENT = ":document-of"
+"""Kept with such a document like a header, so that it is never followed itself. No header can have this name: no sender
+can pass a message of its own off as a document.
+"""
+
+
+class Leads(Protocol):
+    """Which messages only say where to look."""
+
+    def url(self, envelope: Envelope) -> str | None:
+        """Where a message leads; None for one that speaks for itself. Raises `Untranslatable`."""
+        ...
 
 
 class SourceRules(Struct, frozen=True):
@@ -37,6 +53,8 @@ class SourceRules(Struct, frozen=True):
     translator: Translator
     park: bool = False
     """on_letter = "park": successors of a letter's key wait."""
+    link: Leads | None = None
+    """Its thin messages are followed to what they speak of."""
 
 
 class Tally(Struct):
@@ -53,6 +71,8 @@ class Tally(Struct):
     """Facts that wait for translation after this batch."""
     untold: int = 0
     """Events that the API does not know yet."""
+    notices: int = 0
+    """Facts that wait for their document from now on."""
     positions: list[LaneRow] = []
     """Where the lanes stand afterwards, if events were added."""
 
@@ -65,6 +85,8 @@ class Translation:
         self._configured: Mapping[str, SourceRules] = {}
         self._sources: dict[str, SourceRules] = {}
         self._routers: dict[str, Router] = {}
+        self.noticed = Signal()
+        """Some fact waits for its document."""
         self.use(sources, router)
 
     def use(self, sources: Mapping[str, SourceRules], router: Router) -> None:
@@ -86,6 +108,8 @@ class Translation:
                 hint="add [sources." + envelope.source + "] again and retry the letter",
             )
         try:
+            if self.leads_to(envelope) is not None:
+                return [Ignored(reason=FOLLOWED)]
             return rules.translator.translate(envelope)
         except Untranslatable:
             raise
@@ -98,6 +122,25 @@ class Translation:
                 hint="this is a defect of the translator, not of the message; fix it and retry the letter",
             ) from error
 
+    @property
+    def following(self) -> list[str]:
+        """The sources whose thin messages are followed."""
+        return [name for name, rules in self._configured.items() if rules.link is not None]
+
+    def leads_to(self, envelope: Envelope) -> str | None:
+        """The address of the document that a message only speaks of; None if it speaks for itself. Raises `Untranslatable`."""
+        rules = self._sources.get(envelope.source)
+        if rules is None or rules.link is None or DOCUMENT in envelope.headers:
+            return None
+        return rules.link.url(envelope)
+
+    def follow(self, connection: Connection, envelope: Envelope) -> bool:
+        """Let a message wait, still pending, for the document that it leads to. Raises `Untranslatable`."""
+        if self.leads_to(envelope) is None:
+            return False
+        following.add(connection, envelope.intake_seq, self._journal.names.id(connection, "source", envelope.source))
+        return True
+
     def version(self, source: str) -> str:
         """The mapping's version, kept with letters."""
         rules = self._sources.get(source)
@@ -109,6 +152,9 @@ class Translation:
         `behind`: the letter that this fact has waited for and waits for no longer.
         """
         try:
+            if self.follow(connection, envelope):
+                tally.notices += 1
+                return []
             outputs = self.outcome(envelope)
         except Untranslatable as error:
             self.write_letter(connection, envelope, error)

@@ -60,10 +60,11 @@ class SavedFacts:
         self._body_lost: list[int] = []
         self._newest: Fact | None = None
         self._hides = False
+        self._follows = wreck.has("following")
 
     def save(self, last: int, *, end_known: bool) -> FactReport:
         """Facts 1 … last. One transaction is the caller's business."""
-        self._hides = bool(self._wreck.torn & {"events", "letters", "parked"})
+        self._hides = bool(self._wreck.torn & {"events", "letters", "parked", "following"})
         bodies = self._wreck.blocks("bodies", "seq", "key_id, body", 1, last)
         for found, kept in zip(self._wreck.blocks("intake", "seq", _INTAKE, 1, last), bodies, strict=True):
             self._block(found.rows, {row[0]: row for row in kept.rows}, kept.unreadable)
@@ -132,6 +133,8 @@ class SavedFacts:
 
     def _waits(self, seq: int) -> bool:
         waiting = self._wreck.one("parked", "SELECT 1 FROM parked WHERE intake_seq = ?", seq)
+        if waiting is None and self._follows:
+            waiting = self._wreck.one("following", "SELECT 1 FROM following WHERE intake_seq = ?", seq)
         return waiting is not None or self._wreck.one("letters", _LETTER, seq) is not None
 
     def _write_letter(self, fact: Fact) -> None:

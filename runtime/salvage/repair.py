@@ -29,6 +29,8 @@ from runtime.salvage.report import FactReport, LaneReport, Ranges, Report
 REPORT = "repair-report.json"
 SPARE_BYTES = 64 * 1024 * 1024
 SURVEYED = ("intake", "bodies", "events", "outbox", "letters", "parked", "meta", "lanes", "books")
+YOUNGER = ("following",)
+"""Tables that an older journal has not."""
 ACTION = "Read the repair's report, make sure that no second agent runs for this region, then run `entrepot adopt`."
 
 
@@ -90,6 +92,7 @@ class _Rebuilding:
 
     def run(self) -> Report:
         self._wreck.survey(SURVEYED)
+        self._wreck.survey([table for table in YOUNGER if self._wreck.has(table)])
         with file.change(self._connection):
             checkpoints, newest = self._checkpoints()
             told = self._told()

@@ -40,6 +40,8 @@ STATEMENTS = {
     "in_prune": "DELETE FROM outbox ",
 }
 """Where to die: after the statement that begins so ran, or (`before_…`) instead of it."""
+ARMED: dict[str, str] = {}
+"""Point → the statement that must have run in the same transaction."""
 
 
 class Deadly(sqlite3.Connection):
@@ -47,9 +49,12 @@ class Deadly(sqlite3.Connection):
 
     point = ""
     left = 0
+    armed = False
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
-        here = sql.lstrip().startswith(STATEMENTS.get(self.point, "\0"))
+        needed = ARMED.get(self.point, "")
+        here = sql.lstrip().startswith(STATEMENTS.get(self.point, "\0")) and (self.armed or not needed)
+        self.armed = not sql.startswith("COMMIT") and (self.armed or (needed != "" and sql.startswith(needed)))
         if here and self.point.startswith("before_"):
             self.pass_by()
         cursor = super().execute(sql, *parameters)

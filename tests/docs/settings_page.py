@@ -16,6 +16,10 @@ from msgspec import inspect
 from adapters.file_drop.settings import FileDropSettings
 from adapters.file_target.settings import Batch, FileTargetSettings
 from adapters.http_target.settings import HttpTargetSettings, TargetAuth
+from adapters.rest_poll.cursor import CursorSettings
+from adapters.rest_poll.settings import PageSettings, RestPollSettings
+from adapters.sdk.fetching import Login
+from adapters.sdk.follower import FollowSettings
 from adapters.webhook.settings import Auth, WebhookSettings
 from adapters.webhook_out.settings import WebhookOutSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings
@@ -57,12 +61,17 @@ SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[sources.NAME] limits", SourceLimits),
     ('[sources.NAME] adapter = "webhook"', WebhookSettings),
     ("auth = { scheme = …, … }", Auth),
+    ("follow = { … }", FollowSettings),
     ('[sources.NAME] adapter = "file_drop"', FileDropSettings),
     ('[targets.NAME] adapter = "webhook_out"', WebhookOutSettings),
     ('[targets.NAME] adapter = "http"', HttpTargetSettings),
     ("auth = { bearer = …, … } of a target", TargetAuth),
     ('[targets.NAME] adapter = "file"', FileTargetSettings),
     ("batch = { … }", Batch),
+    ('[sources.NAME] adapter = "rest_poll"', RestPollSettings),
+    ("cursor = { … }", CursorSettings),
+    ("pages = { … }", PageSettings),
+    ("login = { … }", Login),
 )
 FLEET_INTRO = """# Settings of the fleet
 

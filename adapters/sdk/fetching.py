@@ -1,0 +1,89 @@
+"""The keys of whatever asks a partner by GET: one host, how we prove who we are, and how much we ask."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from adapters.sdk.addresses import Network
+from adapters.sdk.scheme import HeaderName
+from runtime.errors import ConfigError
+from runtime.policy.retry import Backoff
+
+Address = Annotated[str, Meta(min_length=1, max_length=2_000)]
+SecretName = Annotated[str, Meta(pattern=r"^(secret://[A-Za-z0-9._-]{1,100})?$")]
+Text = Annotated[str, Meta(max_length=500, pattern=r"^[ -~]*$")]
+Megabytes = 1024 * 1024
+_NEEDED = {
+    "none": (),
+    "bearer": ("secret",),
+    "basic": ("user", "secret"),
+    "header": ("header", "secret"),
+    "oauth2": ("token_url", "client_id", "secret"),
+}
+
+
+class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`login = { … }`: how we prove who we are."""
+
+    kind: Literal["none", "bearer", "basic", "header", "oauth2"] = "none"
+    """bearer, basic, header: `secret` as it is. oauth2: client credentials (RFC 6749, 4.4), or `refresh`."""
+    secret: SecretName = ""
+    """Token, password, API key, or client secret: `secret://NAME`."""
+    user: Text = ""
+    """basic: the user name."""
+    header: HeaderName | None = None
+    """header: its name, e.g. `X-Api-Key`. oauth2: where the token stands by itself; else `Authorization: Bearer`."""
+    token_url: Annotated[str, Meta(max_length=2_000)] = ""
+    """oauth2: where tokens are given."""
+    client_id: Text = ""
+    """oauth2."""
+    refresh: SecretName = ""
+    """oauth2: a refresh token that the partner has given (RFC 6749, 6), e.g. Amazon's: `secret://NAME`."""
+    scope: Text = ""
+    """oauth2, where the partner wants one."""
+    audience: Text = ""
+    """oauth2, where the partner wants one."""
+    send: Literal["basic", "body"] = "basic"
+    """oauth2: whether id and secret go in the header Authorization or in the form."""
+
+
+class Fetching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every kind of GET has."""
+
+    url: Address
+    """https; only its scheme, host and port are ever connected to, and no redirect is followed."""
+    login: Login = Login()
+    """How we prove who we are."""
+    headers: dict[HeaderName, Text] = {}
+    """Sent with each request, e.g. `Accept`. Nothing secret: that belongs into `login`."""
+    networks: list[Network] = []
+    """Where the host's name may lead beside the public Internet. Link-local addresses are always refused."""
+    requests_per_hour_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
+    """Budget. A tenth of it may go out at once, the rest evenly."""
+    request_seconds_max: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    """From the connection to the last byte."""
+    body_bytes_max: Annotated[int, Meta(ge=1, le=64 * Megabytes)] = 8 * Megabytes
+    """A larger answer is given up, and is a failure."""
+    backoff_seconds_min: Annotated[float, Meta(ge=0, le=3_600)] = 1.0
+    """Wait after a first failure; it doubles, with jitter."""
+    backoff_seconds_max: Annotated[float, Meta(ge=0, le=86_400)] = 45.0
+    """The longest wait that we choose by ourselves."""
+    retry_after_seconds_max: Annotated[float, Meta(ge=0, le=604_800)] = 3_600.0
+    """The longest wait that the partner can ask for (Retry-After)."""
+    failures_max: Annotated[int, Meta(ge=1, le=1_000)] = 5
+    """Failures in a row (no connection, no answer in time, 5xx) after which the partner is left alone."""
+    open_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 45.0
+    """How long; then one request tries again."""
+
+    @property
+    def backoff(self) -> Backoff:
+        return Backoff(seconds_min=self.backoff_seconds_min, seconds_max=self.backoff_seconds_max)
+
+
+def check_login(login: Login) -> None:
+    """Raises `ConfigError` for a key that is missing."""
+    for key in _NEEDED[login.kind]:
+        if not getattr(login, key):
+            raise ConfigError(f'login: kind = "{login.kind}" needs "{key}"')
