@@ -162,6 +162,6 @@ def test_a_restore_that_was_interrupted_keeps_the_agent_from_beginning_a_new_jou
 
 
 def test_a_newer_schema_is_refused_with_the_version_that_wrote_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.journal.migrate.steps", list)
+    monkeypatch.setattr("runtime.journal.migrate.steps", lambda: [(1, "")])
     with pytest.raises(Refused, match="schema"):
         put_back(home)
