@@ -47,9 +47,9 @@ def restore(
             f"this backup is of region {manifest.region!r} ({manifest.environment}), not {region!r} ({environment})",
             hint="use a backup of this region, or name its own configuration with --config",
         )
-    if manifest.schema > len(migrate.steps()):
+    if manifest.schema > migrate.steps()[-1][0]:
         raise Refused(
-            f"the backup has schema {manifest.schema}, this program knows up to {len(migrate.steps())}",
+            f"the backup has schema {manifest.schema}, this program knows up to {migrate.steps()[-1][0]}",
             hint=f"install entrepot {manifest.entrepot} or newer, then restore",
         )
     keys = _keys(backup, identity)

@@ -113,7 +113,7 @@ ALERTS: dict[str, AlertKind] = {
     ),
     "downlink_fenced": AlertKind(
         severity="critical",
-        title="Nothing more is taken in from headquarters (downlink stopped)",
+        title="Headquarters is not read any more (downlink stopped)",
         what_it_means="Headquarters' stream does not continue what this region has taken in, or that cannot be proven.",
         what_the_agent_did="It skips nothing: it took in nothing behind the doubt, kept the evidence, and delivers what it has.",
         what_to_do="Read the reason in `entrepot status` and follow the runbook of the downlink; headquarters may have to act.",
