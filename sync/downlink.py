@@ -169,7 +169,9 @@ class Downlink:
         return Doubt("diverged", f"record {head.seq} of {self._stream} is not the one that was taken in")
 
     async def _stop(self, head: InboxHead, doubt: Doubt) -> None:
-        if head.fence is None:
+        if head.fence is None or head.fence.kind != doubt.kind:
+            if head.fence is not None:
+                await self._inbox.unfence()
             evidence = {"seq": str(head.seq), "epoch": str(head.epoch), "chain": head.chain.hex()}
             action = ACTIONS[doubt.kind].format(stream=self._stream)
             await self._inbox.fence(Fence(kind=doubt.kind, reason=doubt.reason, action=action, evidence=evidence))

@@ -20,6 +20,7 @@ from tests.support.nats import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS_MAX = 15
+MOOD = "mood"
 
 
 class Ledger:
@@ -65,6 +66,14 @@ class Ledger:
             return False
         return True
 
+    def answer(self, status: int | None) -> None:
+        """Say this to everything from now on and change nothing; None: work again."""
+        mood = self.file.with_name(MOOD)
+        if status is None:
+            mood.unlink()
+        else:
+            mood.write_text(str(status))
+
     def kill(self) -> None:
         """`kill -9`."""
         if self._process is not None:
@@ -94,6 +103,8 @@ def serve(port: int, file: Path) -> None:
 
     async def take(request: web.Request) -> web.Response:
         key = request.headers["idempotency-key"]
+        if (mood := file.with_name(MOOD)).exists():
+            return web.Response(status=int(mood.read_text()))
         if key not in known:
             effect = {"key": key, "type": request.headers["x-type"], "said": await request.json()}
             os.write(handle, (json.dumps(effect) + "\n").encode())

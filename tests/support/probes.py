@@ -11,7 +11,7 @@ import aiohttp
 import anyio.lowlevel
 from msgspec import Struct
 
-from runtime.errors import Permanent, Retryable
+from runtime.errors import Permanent, Refused, Retryable
 from runtime.ports import Delivered, Delivery, Target, TargetContext
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +46,8 @@ class Probe:
                 said = await answer.text()
         except (aiohttp.ClientError, OSError) as error:
             raise Retryable(f"the target is away ({type(error).__name__})") from error
+        if answer.status == 410:
+            raise Refused("the address is gone for good")
         if answer.status >= 500:
             raise Retryable(f"the target answered {answer.status}")
         if answer.status >= 400:

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
+from tests.support.branches import branch, done, headquarters, ids
 from tests.support.ledger import Ledger
 from tests.support.nats import NatsServer
-from tests.support.probes import installed
 from tests.support.region import Region, expected, fact, until
 
 pytestmark = pytest.mark.anyio
-DELIVERING = """
-[downlink]
-region = "hq"
-[targets.erp]
-adapter = "probe"
-url = "{url}"
-[targets.erp.retry]
-seconds_min = 0.05
-seconds_max = 0.2
-"""
 
 
 @pytest.fixture
@@ -37,34 +26,6 @@ async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     async with Ledger(tmp_path / "ledger") as running:
         yield running
-
-
-def headquarters(directory: Path, hub: NatsServer) -> Region:
-    """The same program; its lane `eu-de` is the downlink of the region."""
-    return Region(directory, hub.url, region="hq", lane="eu-de")
-
-
-def branch(directory: Path, hub: NatsServer, ledger: Ledger, more: str = DELIVERING) -> Region:
-    region = Region(directory, hub.url, more=more.format(url=ledger.url))
-    region.variables |= installed(directory / "plugins")
-    return region
-
-
-def ids(count: int) -> list[str]:
-    """One id for each command, by its place in headquarters' lane."""
-    return sorted(f"hq.eu-de.1.{number}" for number in range(1, count + 1))
-
-
-async def done(region: Region, ledger: Ledger, count: int) -> dict[str, Any]:
-    """The status once so many commands were executed and the region knows it."""
-
-    async def is_so() -> dict[str, Any] | None:
-        now = await region.status()
-        target = now.get("targets", {}).get("erp", {})
-        return now if target.get("delivered", 0) >= count and not target["pending"] else None
-
-    said = f"{len(ledger.effects)} effects; {(await region.status()).get('targets')}; {region.log[-1500:]}"
-    return dict(await until(is_so, f"{count} commands are executed: {said}"))
 
 
 async def test_promise_4_a_command_is_executed_once_through_kills_of_agent_hub_and_target(
@@ -118,3 +79,37 @@ async def test_promise_4_a_region_without_its_hub_goes_on_delivering_what_it_has
 
 async def _taken_in(region: Region, count: int) -> bool:
     return bool((await region.status()).get("targets", {}).get("erp", {}).get("received") == count)
+
+
+async def test_promise_6_a_downlink_that_does_not_continue_stops_and_a_person_decides(
+    hub: NatsServer, ledger: Ledger, tmp_path: Path
+) -> None:
+    hq, region = headquarters(tmp_path / "hq", hub), branch(tmp_path / "region", hub, ledger)
+    async with hq, region:
+        await hq.send_lines([fact(n) for n in range(10)])
+        await done(region, ledger, 10)
+    hub.kill()
+    async with NatsServer(tmp_path / "other") as other:
+        stranger = headquarters(tmp_path / "stranger", other)
+        region.configure(other.url, more=region.config.read_text().partition("on_letter")[2].partition("\n")[2])
+        async with stranger, region:
+            await stranger.send_lines([fact(n, sku="Z") for n in range(100, 115)])
+            await until(lambda: _stopped(region, "diverged"), "the downlink has stopped")
+            status = await region.alerted("downlink_fenced")
+            assert status["level"] == "critical"
+            assert status["downlinks"][0]["seq"] == 10
+            code, out, _ = await region.run("status")
+            assert code == 2
+            assert "headquarters (hq) is not read any more (diverged)" in out
+            code, out, _ = await region.run("deliveries", "adopt", "--after", "12")
+            assert code == 1
+            assert "--confirm goes on behind record 12" in out
+            assert (await region.run("deliveries", "adopt", "--after", "12", "--confirm"))[0] == 0
+            await done(region, ledger, 13)
+            await region.alerted("downlink_fenced", raised=False)
+        assert sorted(ledger.keys) == sorted([*ids(10), *ids(3, after=12)])
+
+
+async def _stopped(region: Region, kind: str) -> bool:
+    downlinks = (await region.status()).get("downlinks") or [{"fence": None}]
+    return (downlinks[0]["fence"] or {}).get("kind") == kind
