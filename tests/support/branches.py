@@ -22,6 +22,7 @@ def target(name: str, ledger: Ledger, more: str = "") -> str:
 [targets.{name}]
 adapter = "probe"
 url = "{ledger.url}"
+breaker_open_seconds = 0.25
 {more}
 [targets.{name}.retry]
 seconds_min = 0.05

@@ -73,7 +73,7 @@ async def test_targets_change_come_and_go_under_load_and_each_gets_its_own_once_
         await hq.send_lines([fact(200)])
         await until_target(region, pending=1)
         everything = region.config.read_text()
-        region.config.write_text(everything.replace(target("erp", ledger).replace("0.2", "0.3"), ""))
+        region.config.write_text(everything.replace(target("erp", ledger).replace("= 0.2\n", "= 0.3\n"), ""))
         code, said = await reload(region)
         assert code == 2
         assert "target erp still has 1 deliveries to make" in said["refused"]
