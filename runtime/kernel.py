@@ -19,6 +19,7 @@ from runtime.canonical.registry import TYPES
 from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
 from runtime.doorkeeper import Doorkeeper
+from runtime.downlink import INBOX
 from runtime.errors import Refused, StorageFull
 from runtime.gateway.api.settings import ApiSettings
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
@@ -123,10 +124,11 @@ class Kernel:
         with suppress(StorageFull):  # the next start does it
             await self.journal.write(lambda connection: targets.let_go(connection, wanted))
 
-    def arrived(self) -> None:
-        """There may be something for the targets."""
+    def arrived(self, reads: str = INBOX) -> None:
+        """There may be something for the targets that read this."""
         for step in self.delivering.values():
-            step.ring()
+            if step.settings.reads == reads:
+                step.ring()
 
     async def fate(self, source: str, key: str, caller: str | None) -> Fate | None:
         """What became of the message with this key; None when there is none, or when it is another caller's."""
@@ -169,7 +171,7 @@ class Kernel:
 
     def _lane(self, name: str) -> LaneStep:
         step = LaneStep(self.journal, self.journal.lanes[name], lambda: self.policy, self._alert)
-        step.on_acknowledged = self.arrived
+        step.on_acknowledged = partial(self.arrived, name)
         return step
 
     def _inbox(self, configuration: Configuration) -> InboxStep | None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from runtime import clock
 from runtime.downlink import INBOX, InboxHead
-from runtime.errors import Permanent
+from runtime.errors import Permanent, StorageFull
 from runtime.journal import inbox, targets
 from runtime.journal.journal import Journal
 from runtime.journal.store import Connection
@@ -53,8 +53,6 @@ class InboxStep:
 
     async def take(self, records: Sequence[HubRecord]) -> None:
         """See `runtime.downlink.Inbox`. Raises `Permanent` when somebody else has moved the position."""
-        while self._full():  # noqa: ASYNC110 - the disk makes no event
-            await anyio.sleep(ROOM_SECONDS)
         now = clock.now_us()
 
         def commit(connection: Connection) -> None:
@@ -63,9 +61,20 @@ class InboxStep:
                 raise Permanent("the downlink has been stopped or moved meanwhile")
             targets.count(connection, INBOX, inbox.append(connection, downlink, records, now))
 
-        await self._journal.write(commit)
+        while not await self._committed(commit):  # noqa: ASYNC110 - the disk makes no event
+            await anyio.sleep(ROOM_SECONDS)
         self._arrived()
         self.changed.notify()
+
+    async def _committed(self, change: Callable[[Connection], None]) -> bool:
+        """False while there is no room: what headquarters sent waits at the hub."""
+        if self._full():
+            return False
+        try:
+            await self._journal.write(change)
+        except StorageFull:
+            return False
+        return True
 
     async def fence(self, fence: Fence) -> None:
         """See `runtime.downlink.Inbox`."""
