@@ -26,7 +26,7 @@ from sync.settings import HubSettings
 RECHECK_SECONDS = 1.0
 """How often a stopped downlink looks whether the hub's side has been mended."""
 EAGER_SECONDS_MIN = 0.01
-"""First pause after a hint or a record; doubled up to `poll_seconds` while nothing comes."""
+"""First pause after a hint, which may come before the record is stored; doubled up to `poll_seconds`."""
 _MISSING_TWICE_SECONDS = 0.5
 _BACKOFF = Backoff(seconds_min=0.1, seconds_max=2.0)
 _draw = SystemRandom().random
@@ -55,7 +55,7 @@ class Downlink:
         self._theirs = msgspec.structs.replace(scope, region=inbox.region)
         self._stream = record.stream_name(inbox.region, self._lane)
         self._hint = anyio.Event()
-        self._pause = EAGER_SECONDS_MIN
+        self._pause = inbox.poll_seconds
         self._looked_at = float("-inf")
 
     async def run(self) -> None:
@@ -74,7 +74,6 @@ class Downlink:
                 stop()
 
     def _hear(self, _subject: bytes, _headers: bytes, _data: bytes) -> None:
-        self._pause = EAGER_SECONDS_MIN
         self._hint.set()
 
     async def _turn(self) -> bool:
@@ -106,7 +105,7 @@ class Downlink:
         if not taken:
             with anyio.move_on_after(self._pause):
                 await self._hint.wait()
-            self._pause = min(2 * self._pause, self._inbox.poll_seconds)
+            self._pause = EAGER_SECONDS_MIN if self._hint.is_set() else min(2 * self._pause, self._inbox.poll_seconds)
 
     async def _read(self, head: InboxHead) -> bool:
         """Take in what follows the head; whether there was anything."""
@@ -120,7 +119,7 @@ class Downlink:
             if head.fence is not None:
                 await self._resume(head.fence)
             await self._inbox.take(proven)
-            self._pause = EAGER_SECONDS_MIN
+            self._pause = self._inbox.poll_seconds
         elif doubt is not None:
             await self._stop(head, doubt)
         elif head.fence is not None:

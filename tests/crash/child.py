@@ -32,7 +32,7 @@ from tests.support.probes import MemoryTarget
 
 ROUNDS = 8
 COMMANDS = 12
-DELIVERING = frozenset({"in_inbox", "in_look", "in_deliver"})
+DELIVERING = frozenset({"in_inbox", "in_look", "in_deliver", "after_deliver"})
 CALLERS = 3
 STATEMENTS = {
     "before_begin": "BEGIN IMMEDIATE",
@@ -49,6 +49,7 @@ STATEMENTS = {
     "in_inbox": "INSERT INTO inbox ",
     "in_look": "INSERT INTO deliveries ",
     "in_deliver": "UPDATE deliveries SET state = ",
+    "after_deliver": "COMMIT",
 }
 """Where to die: after the statement that begins so ran, or (`before_…`) instead of it."""
 
@@ -58,12 +59,19 @@ class Deadly(sqlite3.Connection):
 
     point = ""
     left = 0
+    noted = False
+    """This transaction notes what a target said."""
 
     def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         here = sql.lstrip().startswith(STATEMENTS.get(self.point, "\0"))
         if here and self.point.startswith("before_"):
             self.pass_by()
         cursor = super().execute(sql, *parameters)
+        if self.point == "after_deliver":
+            here, Deadly.noted = (
+                here and Deadly.noted,
+                sql.startswith(STATEMENTS["in_deliver"]) or (Deadly.noted and not here),
+            )
         if here:
             self.pass_by()
         return cursor

@@ -49,6 +49,7 @@ DELIVERIES = {
     "in_inbox": (1, 2),
     "in_look": (1, 2),
     "in_deliver": (1, 3, 5),
+    "after_deliver": (1, 2, 1),
     "before_commit": (19, 5, 7),
     "after_commit": (10, 3, 4),
 }

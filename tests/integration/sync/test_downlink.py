@@ -105,14 +105,15 @@ async def test_a_hub_that_lost_records_stops_it_until_headquarters_has_filled_th
     assert inbox.seqs == list(range(1, 46))
 
 
-async def test_a_stream_that_was_made_again_with_other_records_is_never_believed(hub: NatsServer) -> None:
+@pytest.mark.parametrize("count", [10, 30], ids=["as many", "more"])
+async def test_a_stream_that_was_made_again_with_other_records_is_never_believed(count: int, hub: NatsServer) -> None:
     inbox = StubInbox()
     await send(hub, lane(10))
     async with reading(branch_link(hub.url), inbox):
         await inbox.until(lambda: len(inbox.records) == 10)
     await _delete(hub)
     other = StubLane(BRANCH)
-    other.add(30, data=b'{"forged":true}')
+    other.add(count, data=b'{"forged":true}')
     await send(hub, other)
     async with reading(branch_link(hub.url), inbox):
         await inbox.until(lambda: inbox.stopped is not None)

@@ -198,6 +198,10 @@ def test_the_books_of_every_target_balance_whatever_happens_in_whatever_order(st
     sealing = Sealing()
     for name in ("erp", "bi"):
         targets.enter(connection, name, "inbox")
+    take_in(connection, sealing, 5)
+    for name in ("erp", "bi"):
+        look(connection, name, 3)
+    deliveries.reject(connection, 1, now_us=2, reason="no", hint="")
     for step, number in steps:
         _step(connection, sealing, step, number)
         for row in targets.everyone(connection):

@@ -20,6 +20,7 @@ from runtime.journal.targets import TargetRow
 from runtime.kernel import Kernel
 from runtime.pipeline.deliver import TargetStep
 from runtime.pipeline.inbox import InboxStep
+from runtime.pipeline.offer import offered
 from runtime.ports import Delivered, Delivery
 from tests.support.headquarters import Sealing
 from tests.support.kernel import accept, message, region, ship, translate
@@ -260,7 +261,8 @@ async def test_a_lane_is_read_as_far_as_the_hub_has_it_and_only_what_clearance_r
         await accept(kernel, message("A", 1), message("A", 2, withhold=True), message("A", 3))
         await translate(kernel)
         await kernel.lanes["realtime"].take(0, 10)
-        assert (await row(kernel)).received == 0, "sealed, and not yet at the hub"
+        offer = await kernel.journal.read(partial(offered, name="wms", region="eu-de"))
+        assert (offer.through, offer.rows) == (0, []), "sealed, and not yet at the hub"
         await ship(kernel)
         found = await settled(kernel, lambda r: r.received == 3 and not r.pending)
         assert (found.delivered, found.not_wanted) == (2, 1)
