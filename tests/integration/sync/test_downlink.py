@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
 
 from runtime import record
+from runtime.ports import HubRecord
+from runtime.signal import Signal
+from sync import stream
 from tests.support.hubs import link, running
 from tests.support.inboxes import BRANCH, StubInbox, branch_link, reading
 from tests.support.lanes import REGION, StubLane
@@ -39,11 +43,24 @@ async def send(hub: NatsServer, rows: StubLane) -> None:
         await rows.reached(len(rows.rows))
 
 
-async def test_everything_is_taken_in_once_in_order_and_a_new_record_at_once(hub: NatsServer) -> None:
-    rows, inbox = lane(1_200), StubInbox(poll_seconds=LONG)
+async def test_everything_is_taken_in_once_in_order_and_a_new_record_at_once(
+    hub: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, inbox, read = lane(1_200), StubInbox(poll_seconds=LONG), stream.batch
+    found_nothing = Signal()
+
+    async def batch(*arguments: Any) -> list[HubRecord]:
+        records = await read(*arguments)
+        if not records:
+            found_nothing.notify()
+        return records
+
+    monkeypatch.setattr(stream, "batch", batch)
+    await send(hub, rows)
     async with running(link(hub.url), rows), reading(branch_link(hub.url), inbox):
         await inbox.until(lambda: len(inbox.records) == 1_200)
         for count in range(1_201, 1_206):
+            await found_nothing.wait()
             rows.add(1)
             await inbox.until(lambda n=count: len(inbox.records) == n)  # type: ignore[misc]
         assert inbox.seqs == list(range(1, 1_206))
