@@ -123,3 +123,27 @@ async def test_what_was_rejected_is_shown_masked_and_retried_or_discarded_and_a_
         code, out, _ = await region.run("status")
         assert "target" in out
         assert code in {0, 1}
+
+
+async def test_a_target_that_was_removed_from_a_stopped_agent_keeps_its_deliveries_and_a_person_decides(
+    hub: NatsServer, ledger: Ledger, tmp_path: Path
+) -> None:
+    hq, region = headquarters(tmp_path / "hq", hub), branch(tmp_path / "region", hub, ledger)
+    ledger.kill()
+    async with hq, region:
+        await hq.send_lines([fact(1), fact(2)])
+        await until_target(region, pending=2)
+        assert await region.stop() == 0
+        everything = region.config.read_text()
+        region.config.write_text(everything.replace(target("erp", ledger), ""))
+        await region.start()
+        status = await region.alerted("target_left")
+        assert (status["targets"]["erp"]["configured"], status["targets"]["erp"]["pending"]) == (False, 2)
+        assert await region.stop() == 0
+        first, second = await deliveries(region, "list")
+        await deliveries(region, "discard", str(first["id"]))
+        region.config.write_text(everything)
+        await ledger.start()
+        await region.start()
+        await until_target(region, delivered=1, dead_lettered=1, pending=0)
+        assert ledger.keys == [second["key_id"]] == ["hq.eu-de.1.2"]
