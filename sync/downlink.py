@@ -60,8 +60,9 @@ class Downlink:
 
     async def run(self) -> None:
         """Raises what the inbox raises; the hub's failures are waited out."""
-        stop = await self._channel.listen(record.lane_subjects(self._inbox.region, self._lane), self._hear)
         try:
+            # Ends with the connection, as this does.
+            await self._channel.listen(record.lane_subjects(self._inbox.region, self._lane), self._hear)
             attempt = 0
             while not self._channel.lost.is_set():
                 attempt = 0 if await self._turn() else attempt + 1
@@ -69,9 +70,6 @@ class Downlink:
                     await anyio.sleep(wait_seconds(_BACKOFF, attempt, _draw()))
         except HubAway:
             return  # the link opens another channel
-        finally:
-            if not self._channel.lost.is_set():
-                stop()
 
     def _hear(self, _subject: bytes, _headers: bytes, _data: bytes) -> None:
         self._hint.set()

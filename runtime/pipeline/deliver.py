@@ -21,7 +21,7 @@ from runtime.journal import deliveries, targets
 from runtime.journal.deliveries import DeliveryRow, NewDelivery, OpenRow
 from runtime.journal.journal import Journal
 from runtime.journal.store import Connection
-from runtime.pipeline.offer import Offer, judge, offered
+from runtime.pipeline.offer import Offer, holds, judge, offered
 from runtime.policy.breaker import Breaker
 from runtime.policy.dispatch import Dispatch, Rules, Waiting
 from runtime.policy.retry import Backoff
@@ -154,6 +154,8 @@ class TargetStep:
         return True
 
     def _note(self, connection: Connection, offer: Offer, wanted: list[NewDelivery]) -> list[OpenRow]:
+        if not holds(connection, offer, name=self.name, region=self._journal.region):
+            return []
         before = deliveries.last(connection)
         targets.count(connection, offer.reads, offer.counted)
         targets.look(connection, self._id, through=offer.through, not_wanted=offer.through - offer.looked - len(wanted))
@@ -164,10 +166,13 @@ class TargetStep:
         if not self._clock_is_right():
             return
         now = clock.now_us()
-        for number in self._dispatch.overdue(now):
-            await self._journal.write(partial(deliveries.finish, number=number, state=deliveries.EXPIRED, now_us=now))
+        overdue = self._dispatch.overdue(now)
+        if not overdue:
+            return
+        await self._journal.write(partial(_end, numbers=overdue, now_us=now))
+        for number in overdue:
             self._dispatch.finished(number)
-            self._log("delivery_expired", target=self.name, number=number)
+        self._log("deliveries_expired", target=self.name, count=len(overdue))
 
     def _pause(self) -> float:
         seconds = None if self._disabled else self._dispatch.next_seconds(clock.monotonic())
@@ -286,6 +291,8 @@ class TargetStep:
 
     async def reopened(self, number: int) -> None:
         """A person wants this one tried again, at once."""
+        if self._dispatch.flies(number):
+            return  # its answer decides
         self._dispatch.release(number)
         row = await self._journal.read(lambda connection: deliveries.get(connection, number))
         if row.state == deliveries.OPEN:
@@ -293,14 +300,20 @@ class TargetStep:
         self.ring()
 
     def discarded(self, number: int) -> None:
-        """A person wants this one not to be delivered."""
-        self._dispatch.release(number)
+        """A person wants this one not to be delivered; its successors wait for its answer if it is on its way."""
+        if not self._dispatch.flies(number):
+            self._dispatch.release(number)
         self.ring()
 
     def enabled(self) -> None:
         """A person says that the target wants deliveries again."""
         self._disabled = False
         self.ring()
+
+
+def _end(connection: Connection, numbers: list[int], now_us: int) -> None:
+    for number in numbers:
+        deliveries.finish(connection, number, deliveries.EXPIRED, now_us=now_us)
 
 
 def _page(connection: Connection, target: int, after: int) -> list[OpenRow]:

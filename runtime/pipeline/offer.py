@@ -87,6 +87,15 @@ def _of_lane(connection: Connection, target: targets.TargetRow, region: str) -> 
     return Offer(reads=target.reads, looked=target.looked, counted=reached, through=through, rows=rows, missing=missing)
 
 
+def holds(connection: Connection, offer: Offer, name: str, region: str) -> bool:
+    """Whether it is still so: `adopt` may have taken rows of a lane back meanwhile. More may have come."""
+    if offer.reads == INBOX:
+        return True
+    again = offered(connection, name, region)
+    same = again.looked == offer.looked and again.through >= offer.through and again.counted >= offer.counted
+    return same and [row.id for row in again.rows[: len(offer.rows)]] == [row.id for row in offer.rows]
+
+
 def judge(offer: Offer, wants: Callable[[str, Mapping[str, str]], bool], *, expire_us: int | None) -> list[NewDelivery]:
     """Those that the target wants. One that it cannot even judge becomes a letter."""
     found: list[NewDelivery] = []

@@ -89,6 +89,8 @@ class Dispatch:
 
     def hold(self, number: int, key: Key) -> None:
         """There is a letter of this key."""
+        if not self._rules.parks:
+            return
         self._letters.setdefault(key, set()).add(number)
 
     def release(self, number: int) -> None:
@@ -126,6 +128,10 @@ class Dispatch:
                 del self._queues[waiting.key]
             self._offer(waiting.key)
         return waiting
+
+    def flies(self, number: int) -> bool:
+        """Whether it is on its way now."""
+        return number in self._in_flight
 
     # ------------------------------------------------------------ what goes
 

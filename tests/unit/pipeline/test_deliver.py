@@ -20,7 +20,7 @@ from runtime.journal.targets import TargetRow
 from runtime.kernel import Kernel
 from runtime.pipeline.deliver import TargetStep
 from runtime.pipeline.inbox import InboxStep
-from runtime.pipeline.offer import offered
+from runtime.pipeline.offer import holds, offered
 from runtime.ports import Delivered, Delivery
 from tests.support.headquarters import Sealing
 from tests.support.kernel import accept, message, region, ship, translate
@@ -268,6 +268,28 @@ async def test_a_lane_is_read_as_far_as_the_hub_has_it_and_only_what_clearance_r
         assert (found.delivered, found.not_wanted) == (2, 1)
         assert target.taken == ["eu-de.realtime.1.1", "eu-de.realtime.1.3"]
         await proven(kernel)
+
+
+async def test_an_offer_of_rows_that_adopt_took_back_does_not_hold_and_one_to_which_more_came_does(
+    tmp_path: Path,
+) -> None:
+    async with region(tmp_path) as kernel:
+        await kernel.journal.write(partial(targets.enter, name="bi", reads="realtime"))
+        look = partial(offered, name="bi", region="eu-de")
+        await accept(kernel, message("A", 1), message("A", 2))
+        await translate(kernel)
+        await ship(kernel)
+        offer = await kernel.journal.read(look)
+        assert len(offer.rows) == 2
+        await accept(kernel, message("A", 3))
+        await translate(kernel)
+        await ship(kernel)
+        still = partial(holds, offer=offer, name="bi", region="eu-de")
+        assert await kernel.journal.read(still)
+        await kernel.journal.write(lambda c: targets.count(c, "realtime", 3))
+        await kernel.journal.write(lambda c: targets.fall_back(c, "realtime", 1))
+        await kernel.journal.write(lambda c: c.execute("UPDATE lanes SET acked = 1 WHERE name = 'realtime'"))
+        assert not await kernel.journal.read(still)
 
 
 async def test_the_first_target_gets_what_came_before_it_and_later_ones_what_comes_after(tmp_path: Path) -> None:
