@@ -75,12 +75,12 @@ def _fences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _inbound(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for downlink in status["downlinks"]:
+    for downlink in status.get("downlinks", []):
         fence = downlink["fence"]
         if fence is not None:
             sentence = f"headquarters ({downlink['region']}) is not read any more ({fence['kind']}): {fence['reason']}"
             yield "critical", with_step(sentence, fence["action"])
-    for name, target in status["targets"].items():
+    for name, target in status.get("targets", {}).items():
         if not target["balanced"]:
             yield "critical", f"the books of target {name} do not balance; run `entrepot journal verify`, and report it"
         if target["disabled"] is not None:
@@ -119,7 +119,7 @@ def _revision(status: dict[str, Any]) -> str:
 def _deliveries(status: dict[str, Any]) -> None:
     from runtime.cli import screen
 
-    if not status["targets"]:
+    if not status.get("targets"):
         return
     books = ("received", "delivered", "not_wanted", "dead_lettered", "expired", "pending")
     kinds = {True: "once", False: "at least once", None: ""}
