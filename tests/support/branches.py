@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.support.ledger import Ledger
 from tests.support.nats import NatsServer
-from tests.support.probes import installed
 from tests.support.region import Region, until
 
 DOWNLINK = """
@@ -20,8 +19,13 @@ def target(name: str, ledger: Ledger, more: str = "") -> str:
     """A target that posts to this ledger."""
     return f"""
 [targets.{name}]
-adapter = "probe"
+adapter = "http"
 url = "{ledger.url}"
+headers = {{ X-Type = "{{type}}" }}
+idempotency_header = "Idempotency-Key"
+reference = "/number"
+gone = [410]
+allow_private = true
 breaker_open_seconds = 0.25
 {more}
 [targets.{name}.retry]
@@ -37,9 +41,7 @@ def headquarters(directory: Path, hub: NatsServer) -> Region:
 
 def branch(directory: Path, hub: NatsServer, ledger: Ledger, more: str = "") -> Region:
     """The region `eu-de` with the target `erp`; `more` belongs to the target."""
-    region = Region(directory, hub.url, more=DOWNLINK + target("erp", ledger, more))
-    region.variables |= installed(directory / "plugins")
-    return region
+    return Region(directory, hub.url, more=DOWNLINK + target("erp", ledger, more))
 
 
 def ids(count: int, *, after: int = 0) -> list[str]:

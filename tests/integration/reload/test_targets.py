@@ -102,7 +102,8 @@ async def test_what_was_rejected_is_shown_masked_and_retried_or_discarded_and_a_
         found = await until_target(region, letters=2)
         assert (found["dead_lettered"], found["pending"]) == (2, 0)
         first, second = await deliveries(region, "list", "--state", "letter")
-        assert (first["reason"], first["target"], first["attempts"]) == ("the target answered 422", "erp", 1)
+        assert "answered 422" in first["reason"]
+        assert (first["target"], first["attempts"]) == ("erp", 1)
         shown = await deliveries(region, "show", str(first["id"]))
         assert shown["masked"]
         assert "SECRET" not in shown["data"]
@@ -115,9 +116,9 @@ async def test_what_was_rejected_is_shown_masked_and_retried_or_discarded_and_a_
         ledger.answer(410)
         await hq.send_lines([fact(3), fact(4)])
         status = await region.alerted("target_disabled")
-        assert status["targets"]["erp"]["disabled"] == "the address is gone for good"
+        assert "answered 410" in status["targets"]["erp"]["disabled"]
         ledger.answer(None)
-        assert (await deliveries(region, "enable", "erp"))["was"] == "the address is gone for good"
+        assert "answered 410" in (await deliveries(region, "enable", "erp"))["was"]
         await until_target(region, delivered=3, pending=0)
         assert sorted(ledger.keys) == ["hq.eu-de.1.1", "hq.eu-de.1.3", "hq.eu-de.1.4"]
         code, out, _ = await region.run("status")
