@@ -47,7 +47,7 @@ from runtime.operations import Operations
 from runtime.pipeline.follow import settle_orphans
 from runtime.renewal import Renewal
 from runtime.reports import report, snapshot
-from runtime.revision import UPLINK, Workshop
+from runtime.revision import UPLINK, Workshop, delivery_step
 from runtime.service import Patience, notify
 from runtime.status import Status, read_state
 from runtime.steps import Steps
@@ -143,6 +143,10 @@ class Agent:
             await kept.start(AdminServer(operations, self.log.error).serve, kernel)
             await kernel.replay.resume()
             await settle_orphans(kernel.journal, kernel.translation)
+            delivering = Crew(shipping, self.watchpost.step_failed)
+            kernel.delivering = dict(revision.targets)
+            await kernel.release_targets()
+            await delivering.change((), revision.deliveries())
             uplink = Crew(shipping, self.watchpost.step_failed)
             await uplink.change((), revision.uplink(kernel, self.watchpost))
             async with anyio.create_task_group() as forward:
@@ -152,7 +156,7 @@ class Agent:
                     fetching = Crew(intake, self.watchpost.step_failed)
                     changeover = Changeover(
                         revision, workshop, kernel=kernel, gateway=gateway, steps=steps, fetching=fetching,
-                        shipping=uplink, watchpost=self.watchpost, counters=self.counters, log=self.log,
+                        shipping=uplink, delivering=delivering, watchpost=self.watchpost, counters=self.counters, log=self.log,
                         movable=not self._sockets,
                     )  # fmt: skip
                     renewal = Renewal(gateway, lambda: changeover.revision.configuration, self.watchpost, self.log)
@@ -167,7 +171,9 @@ class Agent:
             await kernel.doorkeeper.flush(last=True)
             await steps.sign_last()
             with anyio.move_on_after(STOP_SECONDS_MAX - 3.0):  # the rest of the time went to requests and commits
-                await uplink.change([UPLINK], {})  # what is on the wire is answered first
+                async with anyio.create_task_group() as endings:  # what is on the wire is answered first
+                    endings.start_soon(uplink.change, [UPLINK], {})
+                    endings.start_soon(delivering.change, [delivery_step(name) for name in kernel.delivering], {})
             shipping.cancel_scope.cancel()
             kept.cancel_scope.cancel()
         self.log.info("stopped")

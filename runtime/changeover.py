@@ -23,7 +23,7 @@ from runtime.kernel import Kernel
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
 from runtime.pipeline.follow import settle_orphans
-from runtime.revision import UPLINK, Revision, Workshop, step
+from runtime.revision import UPLINK, Revision, Workshop, delivery_step, step
 from runtime.steps import Steps
 from runtime.watchpost import Watchpost
 
@@ -36,12 +36,12 @@ class Changeover:
 
     def __init__(
         self, revision: Revision, workshop: Workshop, *, kernel: Kernel, gateway: Gateway, steps: Steps, fetching: Crew,
-        shipping: Crew, watchpost: Watchpost, counters: Counters, log: Log, movable: bool,
+        shipping: Crew, delivering: Crew, watchpost: Watchpost, counters: Counters, log: Log, movable: bool,
     ) -> None:  # fmt: skip
         """`movable`: the listener is ours to move, not a socket that the service manager holds."""
         self.revision = revision
         self.gateway, self._workshop, self._kernel, self._steps = gateway, workshop, kernel, steps
-        self._fetching, self._shipping = fetching, shipping
+        self._fetching, self._shipping, self._delivering = fetching, shipping, delivering
         self._watchpost, self._counters, self._log = watchpost, counters, log
         self._movable = movable
 
@@ -129,6 +129,11 @@ class Changeover:
         for name in ended:
             self._watchpost.step_ended(name)
         self._fetching.change_soon(ended, following.workers(plan.started))
+        leaving = [delivery_step(name) for name in plan.targets_ended]
+        for name in leaving:
+            self._watchpost.step_ended(name)
+        self._kernel.delivering = dict(following.targets)
+        self._delivering.change_soon(leaving, following.deliveries(plan.targets_started))
         if plan.uplink:
             self._watchpost.hub_changes()
             self._watchpost.step_ended(UPLINK)

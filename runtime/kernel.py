@@ -6,7 +6,7 @@ The agent puts edges and tasks around it; a command on a stopped agent's journal
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from runtime.canonical.registry import TYPES
 from runtime.clearance import Clearance, compile_policy
 from runtime.config.assemble import Configuration
 from runtime.doorkeeper import Doorkeeper
+from runtime.downlink import INBOX
 from runtime.errors import Refused, StorageFull
 from runtime.gateway.api.settings import ApiSettings
 from runtime.identity import COMMITMENT_FILE, SIGNING_FILE, Identity, load_or_create
-from runtime.journal import fate, header, lanes
+from runtime.journal import fate, header, lanes, targets
 from runtime.journal.fate import Fate
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
@@ -32,6 +33,8 @@ from runtime.journal.standing import StandingLimits
 from runtime.journal.store import Connection
 from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.checkpoint import CheckpointStep
+from runtime.pipeline.deliver import TargetStep
+from runtime.pipeline.inbox import InboxStep
 from runtime.pipeline.lane import LaneAlert, LaneStep, PolicyInForce
 from runtime.pipeline.pause import Pauses
 from runtime.pipeline.replay import Replay
@@ -70,13 +73,17 @@ class Kernel:
             journal, identity, model.region, model.environment, configuration.clearance.digest, configuration.digest
         )
         self.room = Room(journal, *_room(configuration))
+        self.delivering: dict[str, TargetStep] = {}
+        """Targets at work, by name."""
+        self.inbox = self._inbox(configuration)
         self.configured_us = clock.now_us()
         """Since when this configuration is in force."""
 
     async def change(self, new: Configuration, empty: Collection[str]) -> None:
         """Work by another configuration of this region from the next batch of translation on.
 
-        Raises `Refused`, and nothing has changed, when a lane of `empty` still has events that the hub does not have.
+        Raises `Refused`, and nothing has changed, when a lane of `empty` still has events that the hub does not have,
+        or a target that is removed still has something to deliver.
         """
         journal = self.journal
 
@@ -88,8 +95,17 @@ class Kernel:
                     raise Refused(f"lane {name} still has {count} events that are not at the hub")
             self.translation.use({name: source.rules for name, source in new.sources.items()}, new.router)
 
+        def dismiss(connection: Connection) -> list[targets.TargetRow]:
+            targets.refuse_leaving(connection, _reads(new))
+            return targets.let_go(connection, _reads(new))
+
         await journal.extend(list(new.model.lanes), {"source": list(new.sources)})
-        await journal.read(swap)
+        gone = await journal.write(dismiss)
+        try:
+            await journal.read(swap)
+        except Refused:
+            await journal.write(lambda connection: targets.take_back(connection, gone))
+            raise
         # Without a pause from here on: everybody on the event loop sees either the old configuration or the new one.
         self.configuration, self.configured_us = new, clock.now_us()
         self.lanes = {name: self.lanes.get(name) or self._lane(name) for name in new.model.lanes}
@@ -99,6 +115,20 @@ class Kernel:
         self.translate.standing = self._standing(new)
         self.acceptance.arrived.notify()  # what is there already may have to be told
         self.doorkeeper.use(new.model.access)
+        if self._downlink_differs(new):
+            self.inbox = self._inbox(new)
+
+    async def release_targets(self) -> None:
+        """Those that left with the last configuration and have nothing left to deliver get nothing more."""
+        wanted = _reads(self.configuration)
+        with suppress(StorageFull):  # the next start does it
+            await self.journal.write(lambda connection: targets.let_go(connection, wanted))
+
+    def arrived(self, reads: str = INBOX) -> None:
+        """There may be something for the targets that read this."""
+        for step in self.delivering.values():
+            if step.settings.reads == reads:
+                step.ring()
 
     async def fate(self, source: str, key: str, caller: str | None) -> Fate | None:
         """What became of the message with this key; None when there is none, or when it is another caller's."""
@@ -140,12 +170,38 @@ class Kernel:
         return None if configuration.model.api is None else StandingStep(self.journal)
 
     def _lane(self, name: str) -> LaneStep:
-        return LaneStep(self.journal, self.journal.lanes[name], lambda: self.policy, self._alert)
+        step = LaneStep(self.journal, self.journal.lanes[name], lambda: self.policy, self._alert)
+        step.on_acknowledged = partial(self.arrived, name)
+        return step
+
+    def _inbox(self, configuration: Configuration) -> InboxStep | None:
+        settings = configuration.model.downlink
+        if settings is None:
+            return None
+        return InboxStep(
+            self.journal,
+            settings.region,
+            public_key=configuration.headquarters_key,
+            poll_seconds=settings.poll_seconds,
+            full=lambda: self.room.full,
+            arrived=self.arrived,
+        )
+
+    def _downlink_differs(self, new: Configuration) -> bool:
+        now = None if self.inbox is None else (self.inbox.region, self.inbox.poll_seconds, self.inbox.public_key)
+        settings = new.model.downlink
+        wanted = None if settings is None else (settings.region, settings.poll_seconds, new.headquarters_key)
+        return now != wanted
 
     def _in_force(self, clearance: Clearance) -> PolicyInForce:
         names = self.journal.names
         sealer = Sealer(self.configuration.model.region, clearance, self.identity.commitment_key, names.known)
         return PolicyInForce(sealer)
+
+
+def _reads(configuration: Configuration) -> dict[str, str]:
+    """Target → what it reads."""
+    return {name: target.shared.reads for name, target in configuration.targets.items()}
 
 
 def _room(configuration: Configuration) -> tuple[Limits, int, int]:

@@ -18,6 +18,7 @@ from runtime import clock
 from runtime.access.settings import CallerLimits
 from runtime.backup.archive import Archive
 from runtime.config.change import Plan
+from runtime.deliveries import Deliveries
 from runtime.errors import Permanent, Refused
 from runtime.fleet.regional import Regional
 from runtime.grants import Grants, Shown
@@ -43,6 +44,9 @@ _ADMINISTERING = frozenset(
         "letters.discard",
         "replay",
         "journal.backup",
+        "deliveries.retry",
+        "deliveries.discard",
+        "deliveries.enable",
     }
     | {"revision.override", "revision.resume", "revision.veto"}
 )
@@ -67,6 +71,7 @@ class Operations:
         self._reload = reload
         self._status = status
         self._grants = Grants(kernel)
+        self._deliveries = Deliveries(kernel)
         self._running = running
         self._backup: Archive | None = None
         regional = regional or Regional(None)
@@ -79,6 +84,12 @@ class Operations:
             "letters.release": self.letters_release,
             "letters.discard": self.letters_discard,
             "replay": self.replay,
+            "deliveries.list": self._deliveries.page,
+            "deliveries.show": self._deliveries.show,
+            "deliveries.retry": self._deliveries.retry,
+            "deliveries.discard": self._deliveries.discard,
+            "deliveries.enable": self._deliveries.enable,
+            "deliveries.adopt": self._deliveries.adopt,
             "topology": self.topology,
             "source.list": self.source_list,
             "source.pause": self.source_pause,
@@ -259,6 +270,7 @@ class Operations:
         adoption = adopt.Adoption(journal, self._kernel.identity, reason)
         report = await journal.write(lambda connection: adoption.apply(connection, positions, anchor))
         await self._kernel.adopted(report[0].epoch)
+        await self._deliveries.adopted()
         return report
 
     async def _until_translated(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -28,6 +28,9 @@ from runtime.targets import Delivery as Delivery
 from runtime.targets import Target as Target
 from runtime.targets import TargetAdapter as TargetAdapter
 from runtime.targets import TargetContext as TargetContext
+
+if TYPE_CHECKING:
+    from runtime.downlink import Inbox
 
 # ---------------------------------------------------------------- translation
 
@@ -356,7 +359,9 @@ class HubLink(Protocol):
         """Blocking. Raises `ConfigError` when credentials, keys or certificates cannot be read. Asks nobody."""
         ...
 
-    async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
+    async def run(
+        self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver, inbox: Inbox | None = None
+    ) -> None:
         """Connect in the background and ship until cancelled, or until `close`, which first flushes the window."""
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from struct import Struct as Packed
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 GENESIS = bytes(32)
 """The chain before the first record of a lane."""
@@ -53,6 +53,11 @@ def checkpoint_subject(region: str) -> str:
 def encode_value(text: str) -> str:
     """Percent-encode a header value (CloudEvents HTTP/NATS binary mode, section 3.1.3.2)."""
     return quote(text, safe=_SAFE)
+
+
+def attributes(headers: dict[str, str]) -> dict[str, str]:
+    """The CloudEvents attributes of a header set: names without `ce-`, values decoded."""
+    return {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
 
 
 def header_block(headers: dict[str, str]) -> bytes:

@@ -9,8 +9,18 @@ import msgspec
 
 from runtime import clock
 from runtime.kernel import Kernel
+from runtime.observe.metric_kinds import TARGET_BOOKS
 from runtime.observe.metrics import LaneSnapshot, Snapshot
-from runtime.status import AlertStatus, JournalState, LaneStatus, RevisionStatus, Status, level
+from runtime.status import (
+    AlertStatus,
+    DownlinkStatus,
+    JournalState,
+    LaneStatus,
+    RevisionStatus,
+    Status,
+    TargetStatus,
+    level,
+)
 from runtime.watchpost import Watchpost
 
 
@@ -46,6 +56,8 @@ def report(
         epoch=kernel.journal.epoch,
         lanes=lanes,
         letters=state.letters,
+        downlinks=[_downlink(kernel, downlink) for downlink in state.downlinks],
+        targets={name: _target(kernel, name, target) for name, target in state.targets.items()},
         hub_connected=watchpost is not None and watchpost.hub_connected,
         hub=watchpost.hub if watchpost else "",
         buffer_seconds_left=kernel.room.buffer_seconds_left,
@@ -93,6 +105,21 @@ def _lane(name: str, lane: LaneStatus, watchpost: Watchpost | None) -> LaneStatu
     return msgspec.structs.replace(lane, hub_last=watchpost.hub_last.get(name), notes=watchpost.hub_notes.get(name, []))
 
 
+def _downlink(kernel: Kernel, downlink: DownlinkStatus) -> DownlinkStatus:
+    read = kernel.inbox
+    if read is None or read.region != downlink.region:
+        return downlink
+    return msgspec.structs.replace(downlink, hub_last=read.hub_last)
+
+
+def _target(kernel: Kernel, name: str, target: TargetStatus) -> TargetStatus:
+    step = kernel.delivering.get(name)
+    target = msgspec.structs.replace(target, configured=name in kernel.configuration.targets)
+    if step is None:
+        return target
+    return msgspec.structs.replace(target, idempotent=step.target.idempotent, trouble=step.trouble)
+
+
 def snapshot(kernel: Kernel, watchpost: Watchpost, state: JournalState | None) -> Snapshot | None:
     """The state for one scrape; None before the first look."""
     if state is None:
@@ -119,5 +146,9 @@ def snapshot(kernel: Kernel, watchpost: Watchpost, state: JournalState | None) -
         buffer_seconds_left=kernel.room.buffer_seconds_left,
         letters={(source, "untranslatable"): count for source, count in state.letters.items()},
         alerts=watchpost.alerts.counts(),
+        targets={
+            name: {book: getattr(target, book) for book in TARGET_BOOKS} for name, target in state.targets.items()
+        },
+        downlinks={downlink.region: (downlink.seq, downlink.fence is not None) for downlink in state.downlinks},
         checkpoints_unsent=state.checkpoints_unsent,
     )

@@ -15,6 +15,7 @@ from msgspec import Struct
 from runtime import clock
 from runtime.config.assemble import Configuration, ConfiguredSource
 from runtime.config.change import Plan
+from runtime.config.targets import ConfiguredTarget
 from runtime.crew import Worker
 from runtime.errors import ConfigError
 from runtime.gateway.api.enquiries import Enquiries
@@ -25,6 +26,7 @@ from runtime.kernel import Kernel
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
 from runtime.pipeline.accept import SourceIntake
+from runtime.pipeline.deliver import TargetStep
 from runtime.pipeline.follow import SourceNotices
 from runtime.ports import HubLink, HubObserver, Source, SourceContext
 
@@ -53,6 +55,7 @@ class Revision(Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, str]
     """See `Configuration.read_secrets`: what the sources and the link were made with."""
     sources: dict[str, RunningSource]
+    targets: dict[str, TargetStep]
     link: HubLink
     enquiries: Enquiries | None = None
     """The API, if there is one."""
@@ -66,10 +69,15 @@ class Revision(Struct, frozen=True, kw_only=True):
         """The tasks of these sources, or of all."""
         return {step(name): s.worker for name, s in self.sources.items() if names is None or name in names}
 
+    def deliveries(self, names: frozenset[str] | None = None) -> dict[str, Worker]:
+        """The tasks of these targets, or of all."""
+        chosen = {name: t for name, t in self.targets.items() if names is None or name in names}
+        return {delivery_step(name): Worker(target.run, target.at_rest) for name, target in chosen.items()}
+
     def uplink(self, kernel: Kernel, observer: HubObserver) -> dict[str, Worker]:
         """The task that ships every lane of the kernel as it is configured now."""
-        lanes = list(kernel.lanes.values())
-        run = lambda: self.link.run(lanes, kernel.checkpoints, observer)  # noqa: E731
+        lanes, inbox = list(kernel.lanes.values()), kernel.inbox
+        run = lambda: self.link.run(lanes, kernel.checkpoints, observer, inbox)  # noqa: E731
         return {UPLINK: Worker(run, lambda: _closed(self.link))}
 
 
@@ -86,6 +94,7 @@ class Workshop:
         """For a start. Raises `ConfigError` when a source's secret is missing; one for the hub alone stops no intake."""
         try:
             sources = {name: self._source(configuration, source) for name, source in configuration.sources.items()}
+            targets = {name: self._target(configuration, target) for name, target in configuration.targets.items()}
         except ConfigError:
             configuration.read_secrets()  # names the file and the key of a secret that is missing
             raise
@@ -97,6 +106,7 @@ class Workshop:
             configuration=configuration,
             secrets=secrets,
             sources=sources,
+            targets=targets,
             link=configuration.link(),
             enquiries=self._enquiries(configuration),
         )
@@ -109,12 +119,17 @@ class Workshop:
             name: self._source(configuration, source) if name in plan.started else before.sources[name]
             for name, source in configuration.sources.items()
         }
+        targets = {
+            name: self._target(configuration, target) if name in plan.targets_started else before.targets[name]
+            for name, target in configuration.targets.items()
+        }
         link = configuration.link() if plan.uplink else before.link
         same_api = before.configuration.model.api == configuration.model.api
         return Revision(
             configuration=configuration,
             secrets=secrets,
             sources=sources,
+            targets=targets,
             link=link,
             enquiries=before.enquiries if same_api else self._enquiries(configuration),
         )
@@ -126,6 +141,17 @@ class Workshop:
         journal = kernel.journal
         knowledge = Knowledge(journal.read, journal.names, kernel.identity.commitment_key)
         return Enquiries(api, kernel.doorkeeper, knowledge, clock.monotonic)
+
+    def _target(self, configuration: Configuration, configured: ConfiguredTarget) -> TargetStep:
+        log = self._log.door(target=configured.name)
+        return TargetStep(
+            self._kernel.journal,
+            configured.name,
+            configured.shared,
+            configuration.make_target(configured.name, log),
+            log=log,
+            clock_is_right=self._clock_is_right,
+        )
 
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:
         name, in_hand = configured.name, anyio.Lock()
@@ -176,6 +202,11 @@ class Workshop:
             turn_away=kernel.pauses.refuse,
             count=self._counters.accepted,
         )
+
+
+def delivery_step(target: str) -> str:
+    """The name of a target's task in alerts and metrics."""
+    return f"target/{target}"
 
 
 def step(source: str) -> str:

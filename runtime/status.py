@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from runtime import clock
-from runtime.journal import books, lanes, letters, retention
+from runtime.journal import books, inbox, lanes, letters, retention, targets
 from runtime.journal.journal import Journal
 from runtime.journal.store import SQLITE_VERSION, Connection
 from runtime.ports import Fence
@@ -32,6 +32,36 @@ class LaneStatus(Struct, frozen=True, kw_only=True):
     oldest: int
     refill_horizon_seconds: int
     notes: list[str] = []
+
+
+class TargetStatus(Struct, frozen=True, kw_only=True):
+    """One target and its own books: received = delivered + not_wanted + dead_lettered + expired + pending."""
+
+    reads: str
+    configured: bool = True
+    idempotent: bool | None = None
+    """False: at-least-once, the target cannot tell a second try. None: no agent runs, so nobody knows."""
+    received: int
+    delivered: int
+    not_wanted: int
+    dead_lettered: int
+    expired: int
+    pending: int
+    balanced: bool
+    letters: int
+    disabled: str | None
+    trouble: str = ""
+    """Why it does not take what it should, now."""
+
+
+class DownlinkStatus(Struct, frozen=True, kw_only=True):
+    """What headquarters sends: the last record taken in."""
+
+    region: str
+    epoch: int
+    seq: int
+    hub_last: int | None = None
+    fence: Fence | None
 
 
 class AlertStatus(Struct, frozen=True, kw_only=True):
@@ -80,6 +110,8 @@ class Status(Struct, frozen=True, kw_only=True):
     epoch: int
     lanes: dict[str, LaneStatus]
     letters: dict[str, int]
+    downlinks: list[DownlinkStatus] = []
+    targets: dict[str, TargetStatus] = {}
     hub_connected: bool
     hub: str
     buffer_seconds_left: int | None
@@ -106,6 +138,8 @@ class JournalState(Struct, frozen=True, kw_only=True):
     lanes: dict[str, LaneStatus]
     letters: dict[str, int]
     checkpoints_unsent: int
+    downlinks: list[DownlinkStatus] = []
+    targets: dict[str, TargetStatus] = {}
 
 
 def read_state(connection: Connection) -> JournalState:
@@ -116,7 +150,31 @@ def read_state(connection: Connection) -> JournalState:
         lanes={row.name: _lane(connection, row) for row in lanes.everyone(connection)},
         letters=letters.counts(connection),
         checkpoints_unsent=unsent,
+        downlinks=[
+            DownlinkStatus(region=row.region, epoch=row.epoch, seq=row.seq, fence=row.fence)
+            for row in inbox.downlinks(connection)
+        ],
+        targets=_targets(connection),
     )
+
+
+def _targets(connection: Connection) -> dict[str, TargetStatus]:
+    return {
+        row.name: TargetStatus(
+            reads=row.reads,
+            received=row.received,
+            delivered=row.delivered,
+            not_wanted=row.not_wanted,
+            dead_lettered=row.dead_lettered,
+            expired=row.expired,
+            pending=row.pending,
+            balanced=row.balanced,
+            letters=row.letters,
+            disabled=row.disabled,
+        )
+        for row in targets.everyone(connection)
+        if row.active or row.pending or row.letters
+    }
 
 
 def _lane(connection: Connection, row: lanes.LaneRow) -> LaneStatus:
@@ -139,9 +197,11 @@ def _lane(connection: Connection, row: lanes.LaneRow) -> LaneStatus:
 def level(state: JournalState, alerts: list[AlertStatus]) -> Level:
     """critical: somebody must act; warning: somebody should look; ok: go home."""
     fenced = any(lane.fenced for lane in state.lanes.values())
-    if fenced or not state.books.balanced or any(a.severity == "critical" for a in alerts):
+    stopped = any(downlink.fence for downlink in state.downlinks)
+    unbalanced = not state.books.balanced or not all(target.balanced for target in state.targets.values())
+    if fenced or stopped or unbalanced or any(a.severity == "critical" for a in alerts):
         return "critical"
-    if alerts or state.letters:
+    if alerts or state.letters or any(target.letters or target.disabled for target in state.targets.values()):
         return "warning"
     return "ok"
 
@@ -152,7 +212,18 @@ async def journal_stats(journal: Journal) -> dict[str, Any]:
     def read(connection: Connection) -> dict[str, Any]:
         used = retention.usage(connection)
         account = books.read(connection)
-        tables = ("intake", "bodies", "events", "outbox", "letters", "parked", "checkpoints", "incidents")
+        tables = (
+            "intake",
+            "bodies",
+            "events",
+            "outbox",
+            "letters",
+            "parked",
+            "checkpoints",
+            "incidents",
+            "inbox",
+            "deliveries",
+        )
         spans = {
             # Two steps into the tree; asked for in one go they would be a walk through the whole table.
             table: connection.execute(

@@ -15,6 +15,7 @@ from runtime.observe.alert_sender import AlertSender
 from runtime.observe.clockwatch import ClockWatch, Reading
 from runtime.observe.log import Log
 from runtime.observe.metrics import Counters
+from runtime.overlook import look_at_deliveries
 from runtime.pipeline.lane import LaneAlert
 from runtime.ports import Fence
 from runtime.status import JournalState
@@ -137,6 +138,7 @@ class Watchpost(LaneAlert):
         self._look_at_letters(state)
         self._look_at_pauses(kernel)
         self._look_at_evidence(kernel, state)
+        look_at_deliveries(self.alerts, kernel, state)
         if state.books.balanced:
             self.alerts.clear_alert("books_unbalanced")
         else:

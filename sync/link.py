@@ -12,6 +12,7 @@ from random import SystemRandom
 import anyio
 
 from runtime import record
+from runtime.downlink import Inbox
 from runtime.errors import ConfigError, Permanent
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Checkpoints, Finding, HubObserver, HubRecord, Lane, Scope, StreamReport
@@ -20,6 +21,7 @@ from sync.access import Access
 from sync.advice import UNUSABLE, next_step
 from sync.channel import Channel, HubAway
 from sync.connection import connect
+from sync.downlink import Downlink
 from sync.examination import Examination
 from sync.jwt import Claims
 from sync.renewal import Renewal
@@ -49,16 +51,20 @@ class NatsLink:
         """See `runtime.ports.HubLink`."""
         Access(self._settings, self._scope).options()
 
-    async def run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
-        """See `runtime.ports.HubLink`; ends in order after `close`. Raises what the lanes raise."""
+    async def run(
+        self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver, inbox: Inbox | None = None
+    ) -> None:
+        """See `runtime.ports.HubLink`; ends in order after `close`. Raises what the lanes and the inbox raise."""
         self._running += 1
         try:
-            await self._run(lanes, checkpoints, observer)
+            await self._run(lanes, checkpoints, observer, inbox)
         finally:
             self._running -= 1
             self._idle.set()
 
-    async def _run(self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver) -> None:
+    async def _run(
+        self, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver, inbox: Inbox | None
+    ) -> None:
         settings = self._settings
         backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
         attempt, told = 0, ""
@@ -80,7 +86,7 @@ class NatsLink:
             observer.connected(channel.server, ".".join(map(str, channel.version)))
             attempt, told = 0, ""
             try:
-                await self._serve(channel, lanes, checkpoints, observer)
+                await self._serve(channel, lanes, checkpoints, observer, inbox)
             finally:
                 lost = channel.lost.is_set()
                 channel.close()
@@ -89,7 +95,12 @@ class NatsLink:
                 observer.disconnected(told, next_step(told))
 
     async def _serve(
-        self, channel: Channel, lanes: Sequence[Lane], checkpoints: Checkpoints, observer: HubObserver
+        self,
+        channel: Channel,
+        lanes: Sequence[Lane],
+        checkpoints: Checkpoints,
+        observer: HubObserver,
+        inbox: Inbox | None,
     ) -> None:
         """Until the connection is lost, `close` is called, the login is renewed, or half of its life is over."""
         uplinks = [Uplink(channel, lane, self._settings, self._scope, observer) for lane in lanes]
@@ -99,6 +110,8 @@ class NatsLink:
                 tasks.start_soon(uplink.run)
             tasks.start_soon(CheckpointUplink(channel, checkpoints, self._settings, self._scope, observer).run)
             tasks.start_soon(renewal.run)
+            if inbox is not None:
+                tasks.start_soon(Downlink(channel, inbox, self._settings, self._scope, observer).run)
             with anyio.move_on_after(self._access.life_seconds):
                 await _first(channel.lost, self._closing, renewal.renewed)
             with anyio.move_on_after(self._settings.flush_seconds_max):

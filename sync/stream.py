@@ -129,6 +129,14 @@ async def read(channel: Channel, stream: str, first: int, last: int) -> AsyncIte
             following = record.seq + 1
 
 
+async def batch(channel: Channel, stream: str, first: int) -> list[HubRecord]:
+    """Some stored messages from `first` on, in order; empty when there are none yet. Raises `HubAway`, `ApiError`."""
+    records = await _run(channel, stream, first, RUN_MESSAGES_MAX)
+    if not records and (found := await message_from(channel, stream, first)) is not None:
+        return [found]
+    return records
+
+
 async def _run(channel: Channel, stream: str, seq: int, count: int) -> list[HubRecord]:
     """One batched direct get; empty when the server has none to give."""
     if channel.version < _RUN_VERSION:

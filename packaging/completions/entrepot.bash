@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--burst|--by|--certificate|--certificate-subject|--config|--credential|--credentials|--days|--environment|--expires|--fingerprint|--first|--fleet|--format|--from|--header|--hours|--hub|--id|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--note|--operations|--option|--out|--overlap|--pack|--parameter|--plan|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--release-key|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--ticket|--tls-ca|--to|--type|--url|--verify|--wait) ((at++)) ;;
+            --after|--answers|--burst|--by|--certificate|--certificate-subject|--config|--credential|--credentials|--days|--environment|--expires|--fingerprint|--first|--fleet|--format|--from|--header|--hours|--hub|--id|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--note|--operations|--option|--out|--overlap|--pack|--parameter|--plan|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--release-key|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--target|--ticket|--tls-ca|--to|--type|--url|--verify|--wait) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" topology hub-config"|" enrol"|" fleet"|" fleet ls"|" fleet show"|" fleet drift"|" fleet history"|" fleet plan"|" fleet apply"|" fleet refresh"|" fleet topology"|" fleet keygen"|" fleet rollout"|" fleet pause"|" fleet abort"|" fleet rollback"|" fleet enrol"|" fleet enrol new"|" fleet enrol list"|" fleet enrol approve"|" fleet enrol deny"|" fleet enrol renew"|" fleet enrol revoke"|" fleet enrol issue"|" fleet diagnose"|" fleet action"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" deliveries"|" deliveries list"|" deliveries show"|" deliveries retry"|" deliveries discard"|" deliveries enable"|" deliveries adopt"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" topology hub-config"|" enrol"|" fleet"|" fleet ls"|" fleet show"|" fleet drift"|" fleet history"|" fleet plan"|" fleet apply"|" fleet refresh"|" fleet topology"|" fleet keygen"|" fleet rollout"|" fleet pause"|" fleet abort"|" fleet rollback"|" fleet enrol"|" fleet enrol new"|" fleet enrol list"|" fleet enrol approve"|" fleet enrol deny"|" fleet enrol renew"|" fleet enrol revoke"|" fleet enrol issue"|" fleet diagnose"|" fleet action"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -28,6 +28,11 @@ _entrepot() {
         " letters list:--limit") return ;;
         " letters list:--after") return ;;
         " letters retry:--source") return ;;
+        " deliveries list:--state") COMPREPLY=($(compgen -W 'open letter delivered expired discarded' -- "$cur")); return ;;
+        " deliveries list:--limit") return ;;
+        " deliveries list:--after") return ;;
+        " deliveries retry:--target") return ;;
+        " deliveries adopt:--after") return ;;
         " access grant:--scope") return ;;
         " access grant:--role") return ;;
         " access grant:--expires") return ;;
@@ -169,7 +174,7 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload revision status source letters access onboard replay topology enrol fleet adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload revision status source letters deliveries access onboard replay topology enrol fleet adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
@@ -191,6 +196,13 @@ _entrepot() {
         " letters retry") follow='' options='--config --help --json --source' files= ;;
         " letters release") follow='' options='--config --help --json' files= ;;
         " letters discard") follow='' options='--config --help --json' files= ;;
+        " deliveries") follow='list show retry discard enable adopt' options='--config --help --json' files= ;;
+        " deliveries list") follow='' options='--after --config --help --json --limit --state' files= ;;
+        " deliveries show") follow='' options='--config --help --json --unmask' files= ;;
+        " deliveries retry") follow='' options='--config --help --json --target' files= ;;
+        " deliveries discard") follow='' options='--config --help --json' files= ;;
+        " deliveries enable") follow='' options='--config --help --json' files= ;;
+        " deliveries adopt") follow='' options='--after --config --confirm --help --json' files= ;;
         " access") follow='grant rotate revoke list audit' options='--config --help --json' files= ;;
         " access grant") follow='' options='--burst --certificate --certificate-subject --config --expires --fingerprint --help --in-flight-max --json --key --rate-per-second --requests-per-day-max --role --scope --subject' files= ;;
         " access rotate") follow='' options='--config --expires --help --json --overlap' files= ;;

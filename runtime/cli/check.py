@@ -25,6 +25,7 @@ def run(options: Namespace) -> int:
     configuration = load_in_force(path)
     configuration.read_secrets()
     configuration.try_sources()
+    configuration.try_targets()
     configuration.check_hub_files()
     _look_at_the_journal(configuration)
     warnings = [*configuration.warnings, *_closed_to_the_agent(path, configuration)]
@@ -76,6 +77,7 @@ def _answer(path: Path, configuration: Configuration, warnings: list[str]) -> di
         "region": configuration.model.region,
         "environment": configuration.model.environment,
         "sources": sorted(configuration.sources),
+        "targets": sorted(configuration.targets),
         "lanes": sorted(configuration.model.lanes),
         "policy": configuration.clearance.digest,
         "digest": configuration.digest,

@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "status": "the books, the lanes, and what somebody should do",
     "source": "let a source wait, or go on: list, pause, resume",
     "letters": "rejected messages: list, show, retry, release, discard",
+    "deliveries": "what targets are to get: list, show, retry, discard, enable a target, go on reading headquarters",
     "access": "callers: grant, rotate, revoke, list, and audit every decision about access",
     "onboard": "one page for a partner: where to send, how to sign, requests that work",
     "replay": "translate a range of a source again, after a mapping was mended",

@@ -8,6 +8,8 @@ from typing import Any
 
 from runtime.errors import with_step
 
+SAID = {"lane_fenced", "letters_waiting", "hub_away", "downlink_fenced", "target_disabled", "deliveries_waiting"}
+"""Alerts whose sentences the status has anyway."""
 CODES = {"ok": 0, "warning": 1, "critical": 2}
 BOOKS = ("delivered", "withheld", "dead_lettered", "ignored", "expired", "pending")
 
@@ -50,8 +52,9 @@ def sentences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         total = sum(status["letters"].values())
         parts = ", ".join(f"{source} {count:,}" for source, count in status["letters"].items())
         yield "warning", f"{total:,} rejected messages (letters) wait for you: {parts}; see `entrepot letters list`"
+    yield from _inbound(status)
     for alert in status["alerts"]:
-        if alert["name"] not in {"lane_fenced", "letters_waiting", "hub_away"}:
+        if alert["name"] not in SAID:
             yield alert["severity"], with_step(alert["sentence"], alert["action"])
     for warning in status["warnings"]:
         yield "warning", f"warning: {warning}"
@@ -69,6 +72,25 @@ def _fences(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
             fence = lane["fence"] or {"reason": "", "action": ""}
             sentence = f"stopped sending on {name}, waiting for you (fenced: {lane['fenced']}): {fence['reason']}"
             yield "critical", with_step(sentence, fence["action"])
+
+
+def _inbound(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for downlink in status.get("downlinks", []):
+        fence = downlink["fence"]
+        if fence is not None:
+            sentence = f"headquarters ({downlink['region']}) is not read any more ({fence['kind']}): {fence['reason']}"
+            yield "critical", with_step(sentence, fence["action"])
+    for name, target in status.get("targets", {}).items():
+        if not target["balanced"]:
+            yield "critical", f"the books of target {name} do not balance; run `entrepot journal verify`, and report it"
+        if target["disabled"] is not None:
+            yield (
+                "critical",
+                f"target {name} wants no more: {target['disabled']}; then `entrepot deliveries enable {name}`",
+            )
+        if target["letters"]:
+            waiting = f"{target['letters']:,} rejected deliveries to {name} wait for you"
+            yield "warning", f"{waiting}; see `entrepot deliveries list --state letter`"
 
 
 def _hub(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -94,6 +116,21 @@ def _revision(status: dict[str, Any]) -> str:
     return f"{now}{override}{newest}"
 
 
+def _deliveries(status: dict[str, Any]) -> None:
+    from runtime.cli import screen
+
+    if not status.get("targets"):
+        return
+    books = ("received", "delivered", "not_wanted", "dead_lettered", "expired", "pending")
+    kinds = {True: "once", False: "at least once", None: ""}
+    rows = [
+        (name, target["reads"], kinds[target["idempotent"]], *(target[book] for book in books), target["trouble"])
+        for name, target in status["targets"].items()
+    ]
+    print()
+    screen.table(("target", "reads", "changed", *(book.replace("_", " ") for book in books), "trouble"), rows)
+
+
 def _configuration(status: dict[str, Any]) -> str:
     since = f", in force since {status['config_since'][:19]}+00:00" if status["config_since"] else ""
     return f"{status['config'][:12]}{since}"
@@ -116,6 +153,7 @@ def _tables(status: dict[str, Any]) -> None:
         for name, lane in status["lanes"].items()
     ]
     screen.table(("lane", "state", "waiting", "sealed", "acked", "hub last", "refill reaches back"), lanes)
+    _deliveries(status)
     print()
     used, budget = screen.size(status["disk_used_bytes"]), screen.size(status["disk_budget_bytes"])
     facts = [

@@ -20,6 +20,8 @@ from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
 from runtime.config.overlay import Overlay, Reach, merged
+from runtime.config.targets import ConfiguredTarget, configure_target, headquarters_key
+from runtime.downlink import INBOX
 from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.fleet.post import FleetHub, FleetPost
@@ -35,7 +37,17 @@ from runtime.nearest import nearest
 from runtime.pipeline.guard import Guarded
 from runtime.pipeline.route import Router
 from runtime.pipeline.translate import SourceRules
-from runtime.ports import Adapter, Follow, HubLink, Scope, Source, SourceContext, Translator
+from runtime.ports import (
+    Adapter,
+    Follow,
+    HubLink,
+    Scope,
+    Source,
+    SourceContext,
+    Target,
+    TargetContext,
+    Translator,
+)
 from runtime.record import CHECKPOINTS_LANE
 from runtime.vault import SCHEME, Vault
 
@@ -75,6 +87,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
     hub: FleetHub
     hub_settings: Any
     warnings: list[str]
+    targets: dict[str, ConfiguredTarget] = {}
+    headquarters_key: bytes | None = None
+    """Raw Ed25519 key of `[downlink] public_key`."""
     references: dict[str, str] = {}
     """Where a secret is named → `secret://name`."""
     overlay: Overlay | None = None
@@ -110,6 +125,22 @@ class Configuration(Struct, frozen=True, kw_only=True):
         except ConfigError as error:
             raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
 
+    def make_target(self, name: str, log: Callable[..., None]) -> Target:
+        """A target with what it is lent. Raises `ConfigError`, naming the target."""
+        configured = self.targets[name]
+        context = TargetContext(
+            name=name,
+            region=self.model.region,
+            secret=self.vault.secret,
+            directory=str(self.directory),
+            log=log,
+            now_us=clock.now_us,
+        )
+        try:
+            return configured.adapter.target(configured.settings, context)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: targets.{name}: {error}", hint=error.hint) from None
+
     def try_sources(self) -> None:
         """Make every source once, with nothing behind it, and ask its adapter what lies in its way on this machine: one that
         can tell has `examine(settings, directory)`. A running agent waits for that to change instead. Raises `ConfigError`.
@@ -134,6 +165,11 @@ class Configuration(Struct, frozen=True, kw_only=True):
                 examine(configured.settings, self.directory)
         except ConfigError as error:
             raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
+
+    def try_targets(self) -> None:
+        """Make every target once; nothing is delivered. Raises `ConfigError`."""
+        for name in self.targets:
+            self.make_target(name, lambda *_, **__: None)
 
     def check_hub_files(self) -> None:
         """Whether login and certificates can be read; a running agent waits for them. Raises `ConfigError`."""
@@ -207,6 +243,10 @@ class _Assembly:
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
         self._check_api(sources)
+        targets = {
+            name: configure_target(name, raw, model, where=self.where, reach=self.reach, warnings=self.warnings)
+            for name, raw in sorted(model.targets.items())
+        }
         policy = self._policy()
         hub = plugins.hub()
         return Configuration(
@@ -222,6 +262,8 @@ class _Assembly:
             hub=hub,
             hub_settings=convert(model.hub, hub.settings, where=self.where, at="hub"),
             warnings=self.warnings,
+            targets=targets,
+            headquarters_key=headquarters_key(model, lambda name: self._table(self._place(name)), where=self.where),
             digest=sha256(b"\0".join(self.files)).hexdigest(),
             references=dict(_references(self.raw, "")),
             overlay=self.overlay,
@@ -242,6 +284,8 @@ class _Assembly:
             raise ConfigError(f"{self.where}: there is no lane", hint="add [lanes.realtime]")
         if CHECKPOINTS_LANE in lanes:
             raise ConfigError(f"{self.where}: the lane name {CHECKPOINTS_LANE!r} is reserved for signed checkpoints")
+        if INBOX in lanes and self.model.targets:
+            raise ConfigError(f"{self.where}: a lane cannot be named {INBOX!r} where there are targets: they read it")
         for index, route in enumerate(self.model.routes):
             self._known_lane(route.lane, f"routes[{index}].lane")
 
@@ -299,7 +343,7 @@ class _Assembly:
         adapter = plugins.adapter(shared.adapter, where=f"{self.where}: {at}.adapter")
         rest = {key: value for key, value in raw.items() if key not in _SHARED_KEYS}
         settings = convert(rest, adapter.settings, where=self.where, at=at)
-        exposed = self.reach.exposes(name, rest) if self.reach is not None else ""
+        exposed = self.reach.exposes("sources", name, rest) if self.reach is not None else ""
         if exposed:
             raise ConfigError(f"{self.where}: {at}.{exposed}: secrets, keys or the journal lie there")
         lane = shared.lane or (next(iter(self.model.lanes)) if len(self.model.lanes) == 1 else "")

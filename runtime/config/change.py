@@ -52,6 +52,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Sources that end: removed ones, and changed ones before they begin anew."""
     drains: dict[str, str] = {}
     """Lane → why it must have reached the hub before anything is translated by the new configuration."""
+    targets_started: frozenset[str] = frozenset()
+    """Targets that begin (anew) with the new settings."""
+    targets_ended: frozenset[str] = frozenset()
+    """Targets that end: removed ones, and changed ones before they begin anew."""
     uplink: bool = False
     """The connection to the hub is replaced."""
     listen: bool = False
@@ -104,16 +108,20 @@ def compare(old: Configuration, new: Configuration, held: Secrets, read: Secrets
     if old.digest == new.digest and not (moved or turned):
         return Plan()
     sources = list(_sources(old, new, turned))
+    targets = list(_targets(old, new, turned))
     others = list(_others(old, new, turned))
     parts = {change.part for change in others}
     anew = {change.part.removeprefix("sources."): change.change for change in sources}
-    changes = sources + others
+    delivering = {change.part.removeprefix("targets."): change.change for change in targets}
+    changes = sources + targets + others
     return Plan(
         changes=changes or [Change(part="files", change="changed", detail="comments or layout only")],
         started=frozenset(name for name, change in anew.items() if change != "removed"),
         ended=frozenset(name for name, change in anew.items() if change != "added"),
+        targets_started=frozenset(name for name, change in delivering.items() if change != "removed"),
+        targets_ended=frozenset(name for name, change in delivering.items() if change != "added"),
         drains=_drains(old, new),
-        uplink=moved or "hub" in parts or old.model.lanes.keys() != new.model.lanes.keys(),
+        uplink=moved or bool(parts & {"hub", "downlink"}) or old.model.lanes.keys() != new.model.lanes.keys(),
         listen=old.model.gateway.listen != new.model.gateway.listen,
         loosened=loosened(old.clearance, new.clearance),
     )
@@ -135,6 +143,23 @@ def _sources(old: Configuration, new: Configuration, turned: frozenset[str]) -> 
             yield Change(part=part, change="removed")
         else:
             detail = [*_source(before, after), *_secrets(part, turned)]
+            if old.directory != new.directory:
+                detail.append("folder of entrepot.toml")
+            if detail:
+                yield Change(part=part, change="changed", detail=", ".join(detail))
+
+
+def _targets(old: Configuration, new: Configuration, turned: frozenset[str]) -> Iterator[Change]:
+    for name in sorted({*old.targets, *new.targets}):
+        part, before, after = f"targets.{name}", old.targets.get(name), new.targets.get(name)
+        if before is None:
+            yield Change(part=part, change="added", detail=f"adapter {new.targets[name].shared.adapter}")
+        elif after is None:
+            yield Change(part=part, change="removed")
+        else:
+            detail = [*_keys(before.shared, after.shared), *_secrets(part, turned)]
+            if type(before.settings) is type(after.settings):
+                detail += _keys(before.settings, after.settings)
             if old.directory != new.directory:
                 detail.append("folder of entrepot.toml")
             if detail:
@@ -189,6 +214,7 @@ def _others(old: Configuration, new: Configuration, turned: frozenset[str]) -> I
     if before.routes != after.routes:
         yield Change(part="routes", change="changed")
     yield from _table("hub", [*_keys(old.hub_settings, new.hub_settings), *_secrets("hub", turned)])
+    yield from _downlink(old, new)
     yield from _table("residency", ["policy"] if old.policy.digest != new.policy.digest else [])
     renewed = ["certificate"] if "gateway.tls" in turned and before.gateway.tls and after.gateway.tls else []
     yield from _table("gateway", [*_keys(before.gateway, after.gateway), *renewed])
@@ -202,6 +228,17 @@ def _api(old: Model, new: Model) -> Iterator[Change]:
         yield Change(part="api", change="removed" if new.api is None else "added")
     else:
         yield from _table("api", _keys(old.api, new.api))
+
+
+def _downlink(old: Configuration, new: Configuration) -> Iterator[Change]:
+    before, after = old.model.downlink, new.model.downlink
+    if before is None and after is not None:
+        yield Change(part="downlink", change="added", detail=f"region {after.region}")
+    elif before is not None and after is None:
+        yield Change(part="downlink", change="removed")
+    else:
+        key = ["public_key"] if old.headquarters_key != new.headquarters_key else []
+        yield from _table("downlink", sorted({*_keys(before, after), *key}))
 
 
 def _lanes(old: Model, new: Model) -> Iterator[Change]:

@@ -87,6 +87,52 @@ class SourceSettings(Struct, frozen=True, kw_only=True):
     """This source's own limits instead of those of [gateway]."""
 
 
+class RetrySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[targets.<name>.retry]`: when a target does not take a delivery and may take it later."""
+
+    seconds_min: Annotated[float, Meta(ge=0.05, le=3_600)] = 1.0
+    """Shortest pause before the next try; it doubles with each one, with jitter."""
+    seconds_max: Annotated[float, Meta(ge=0.05, le=86_400)] = 300.0
+    """Longest pause, also when the target asks for a longer one (Retry-After)."""
+    attempts_max: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    """After so many tries it becomes a letter; none: it is tried for ever."""
+    give_up_after_hours: Annotated[float, Meta(gt=0, le=24 * 365)] | None = None
+    """After so long it becomes a letter; none: it is tried for ever."""
+
+
+class TargetSettings(Struct, frozen=True, kw_only=True):
+    """`[targets.<name>]`: the keys that every target shares. The others belong to the adapter."""
+
+    adapter: str
+    """Name of an installed target adapter."""
+    reads: Name = "inbox"
+    """`inbox`: what headquarters sends. The name of a lane: what clearance let out on it, once the hub has it."""
+    on_letter: Literal["pass", "park"] = "pass"
+    """After a delivery was rejected for good: `pass` lets successors of its key go on, `park` makes them wait."""
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    expire_hours: Annotated[float, Meta(gt=0, le=24 * 365)] | None = None
+    """What is older is not delivered any more but counted as expired; an event's own `expirytime` counts as well."""
+    in_flight_max: Annotated[int, Meta(ge=1, le=256)] = 8
+    """Deliveries on their way at once, each of another business key."""
+    timeout_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 60.0
+    """A target that has not answered by then did not take it; the next try has the same id."""
+    breaker_failures_max: Annotated[int, Meta(ge=1, le=10_000)] = 5
+    """After so many failures in a row nothing is sent for a while, then one delivery tries."""
+    breaker_open_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
+    """How long that while is."""
+
+
+class DownlinkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[downlink]`: what headquarters sends to this region. Without this table nothing is read."""
+
+    region: Name = "hq"
+    """Id of headquarters: its lane that is named like this region is read."""
+    public_key: str = ""
+    """File with headquarters' public key (`signing.pub`): only with it an epoch that it announces is proven to be its own."""
+    poll_seconds: Annotated[float, Meta(ge=0.05, le=60)] = 2.0
+    """An idle downlink looks so often; what is published in between is heard at once where the hub permits it."""
+
+
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """entrepot.toml."""
 
@@ -102,6 +148,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sources: dict[Name, dict[str, Any]] = {}
     routes: list[Route] = []
     """By event type, source or key; the first match decides."""
+    targets: dict[Name, dict[str, Any]] = {}
+    downlink: DownlinkSettings | None = None
     hub: dict[str, Any] = field(default_factory=dict)
     residency: ResidencySettings
     gateway: GatewaySettings = field(default_factory=GatewaySettings)

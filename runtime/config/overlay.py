@@ -46,7 +46,7 @@ class Reach:
     def __init__(self, directory: Path, local: Mapping[str, Any], steered: Mapping[str, Any]) -> None:
         """`local` and `steered`: entrepot.toml as it is, and with the revision on top."""
         self._directory = directory
-        self._local = _table(local, "sources")
+        self._local = local
         self._named = set(_named_files(local))
         said = [*_private(local), *_private(steered)]
         self._private = [Path(posixpath.normpath(directory / name)) for name in said]
@@ -58,12 +58,12 @@ class Reach:
         path = Path(posixpath.normpath(self._directory / relative))
         return path.is_relative_to(self._directory) and not any(path.is_relative_to(p) for p in self._private)
 
-    def exposes(self, source: str, settings: Mapping[str, Any]) -> str:
-        """The key by which a source would read where secrets, keys or the journal lie; empty when none does.
+    def exposes(self, part: str, name: str, settings: Mapping[str, Any]) -> str:
+        """The key by which a source or target would reach where secrets, keys or the journal lie; empty when none does.
 
-        What the local file says of that source itself is the region's own business.
+        What the local file says of it itself is the region's own business. `part`: `sources` or `targets`.
         """
-        own = _table(self._local, source)
+        own = _table(_table(self._local, part), name)
         for key, value in settings.items():
             if not isinstance(value, str) or value == own.get(key):
                 continue

@@ -12,10 +12,11 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from runtime.errors import Permanent, Refused
-from runtime.journal import books, lanes, meta, migrate
+from runtime.journal import books, inbox, lanes, meta, migrate
 from runtime.journal.books import Books
 from runtime.journal.lanes import LaneRow
 from runtime.journal.lock import JournalLock
@@ -108,6 +109,9 @@ def fence_all(path: Path, fence: Fence, *, incident: str, now_us: int) -> None:
             for lane in lanes.everyone(connection):
                 lanes.lift_fence(connection, lane.id)
                 lanes.set_fence(connection, lane.id, fence, now_us)
+            for downlink in inbox.downlinks(connection):
+                inbox.lift_fence(connection, downlink.region)
+                inbox.set_fence(connection, downlink.region, msgspec.structs.replace(fence, since_us=now_us))
             connection.execute(
                 "INSERT INTO incidents (at_us, kind, lane, text) VALUES (?, ?, '', ?)", (now_us, incident, fence.reason)
             )

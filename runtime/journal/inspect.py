@@ -9,7 +9,7 @@ from functools import partial
 from msgspec import Struct
 
 from runtime import record
-from runtime.journal import books, lanes, outbox, witness
+from runtime.journal import books, inbound, lanes, outbox, witness
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 
@@ -50,6 +50,7 @@ async def verify(journal: Journal, *, whole_file: bool) -> list[str]:
         problems.append(f"the books do not balance: {account.account()}")
     for lane in await journal.read(lanes.everyone):
         problems += await _verify_lane(journal, lane)
+    problems += await inbound.problems(journal)
     return problems
 
 

@@ -11,7 +11,7 @@ from bisect import bisect_left
 import msgspec
 from msgspec import Struct
 
-from runtime.journal import keys, lanes, meta, outbox, standing, watermark
+from runtime.journal import deliveries, inbox, keys, lanes, meta, outbox, standing, targets, watermark
 from runtime.journal.lanes import LaneRow
 from runtime.journal.standing import StandingLimits
 
@@ -19,6 +19,8 @@ SLICE_ROWS_MAX = 500
 HOUR = 3_600
 MARK_SECONDS = 600
 """Distance of two marks: the resolution of every age."""
+_INBOX, _DELIVERIES = "inbox", "deliveries"
+"""Among the lanes of a mark: the last row of the inbox, and the last delivery."""
 
 
 class Limits(Struct, frozen=True):
@@ -53,6 +55,7 @@ def grow_older(connection: sqlite3.Connection, seconds: int) -> int:
     if newest < 0 or age - newest >= MARK_SECONDS:
         facts = connection.execute("SELECT facts FROM books").fetchone()[0]
         acked = {str(lane.id): lane.acked for lane in lanes.everyone(connection)}
+        acked |= {_INBOX: meta.number(connection, inbox.LAST), _DELIVERIES: deliveries.last(connection)}
         connection.execute(
             "INSERT OR REPLACE INTO marks (age_seconds, intake_seq, acked) VALUES (?, ?, ?)",
             (age, facts, msgspec.json.encode(acked).decode()),
@@ -74,13 +77,15 @@ def prune(connection: sqlite3.Connection, limits: Limits, *, pressed: bool) -> i
     deleted = 0
     for lane in lanes.everyone(connection):
         aged = min(acked.get(str(lane.id), 0), watermark.through(connection, lane))
-        deleted += _prune_lane(connection, lane, lane.acked if pressed else aged)
+        through, needed = lane.acked if pressed else aged, targets.needed(connection, lane.name)
+        deleted += _prune_lane(connection, lane, through if needed is None else min(through, needed))
     if pressed:
         old_facts = connection.execute("SELECT translated FROM books").fetchone()[0]
     deleted += _prune_bodies(connection, max(old_facts, meta.number(connection, "pruned_intake")))
     if deleted < SLICE_ROWS_MAX:
-        keys_through, _ = _mark_before(connection, age - limits.key_seconds)
+        keys_through, old = _mark_before(connection, age - limits.key_seconds)
         deleted += _prune_keys(connection, keys_through)
+        deleted += _prune_inbound(connection, old, pressed=pressed)
         oldest_needed = age - max(limits.refill_seconds, limits.key_seconds) - 2 * MARK_SECONDS
         connection.execute("DELETE FROM marks WHERE age_seconds < ?", (oldest_needed,))
     return deleted + standing.prune(connection, limits.standing)
@@ -103,6 +108,15 @@ def _prune_lane(connection: sqlite3.Connection, lane: LaneRow, through: int) -> 
     if newest:
         deleted += _prune_events(connection, lane.row_id(0), lane.row_id(newest))
     return deleted
+
+
+def _prune_inbound(connection: sqlite3.Connection, old: dict[str, int], *, pressed: bool) -> int:
+    """Drop what every target has looked at, and finished deliveries; unfinished ones and letters have their own copy."""
+    settled = targets.claimed(connection)
+    through = settled if pressed else min(settled, old.get(_INBOX, 0))
+    deleted = inbox.prune(connection, through, SLICE_ROWS_MAX)
+    finished = deliveries.last(connection) if pressed else old.get(_DELIVERIES, 0)
+    return deleted + deliveries.prune(connection, finished, SLICE_ROWS_MAX)
 
 
 def _prune_events(connection: sqlite3.Connection, above: int, through: int) -> int:

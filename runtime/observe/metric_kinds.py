@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 BOOKS = ("accepted", "delivered", "withheld", "dead_lettered", "ignored", "expired", "pending")
+TARGET_BOOKS = ("received", "delivered", "not_wanted", "dead_lettered", "expired", "pending")
 FENCES = ("diverged", "stale_self", "hub_recreated", "horizon", "wrong_stream", "policy", "unreadable", "other")
 LETTER_REASONS = ("untranslatable", "crashed", "unconfigured", "other")
 """Classes of reasons. The reason itself may quote a partner and never becomes a label."""
@@ -80,6 +81,18 @@ METRICS: dict[str, MetricKind] = {
     "entrepot_lane_rewinds_total": MetricKind("counter", "Times the hub had lost acknowledged events.", ("lane",)),
     "entrepot_lane_rewound_events_total": MetricKind(
         "counter", "Acknowledged events that had to be sent again.", ("lane",)
+    ),
+    "entrepot_target_deliveries": MetricKind(
+        "gauge", "A target's books: received is the sum of the other five.", ("target", "book")
+    ),
+    "entrepot_target_difference_deliveries": MetricKind(
+        "gauge", "Received minus all other books of the target. Anything but 0 is a defect.", ("target",)
+    ),
+    "entrepot_downlink_sequence": MetricKind(
+        "gauge", "Last record of headquarters that was taken in.", ("headquarters",)
+    ),
+    "entrepot_downlink_fenced": MetricKind(
+        "gauge", "1 while nothing is taken in from headquarters and somebody must look.", ("headquarters",)
     ),
     "entrepot_hub_connected": MetricKind("gauge", "1 while connected to the hub."),
     "entrepot_hub_connects_total": MetricKind("counter", "Connections made to the hub since the start."),

@@ -138,5 +138,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """None: at the present rate it never fills."""
     letters: Mapping[tuple[str, str], int] = {}
     alerts: Mapping[str, int] = {}
+    targets: Mapping[str, Mapping[str, int]] = {}
+    """Target → the keys of `TARGET_BOOKS`."""
+    downlinks: Mapping[str, tuple[int, bool]] = {}
+    """Headquarters → last record taken in, and whether reading has stopped."""
     checkpoints_unsent: int = 0
     checkpoint_unsent_seconds: float = 0.0

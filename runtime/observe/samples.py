@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from runtime.observe.alert_kinds import ALERTS
-from runtime.observe.metric_kinds import BOOKS, FENCES, LETTER_REASONS, OTHER, UNFIT_STATUS
+from runtime.observe.metric_kinds import BOOKS, FENCES, LETTER_REASONS, OTHER, TARGET_BOOKS, UNFIT_STATUS
 from runtime.observe.metrics import Build, Counters, LaneSnapshot, Snapshot
 from runtime.record import NAME
 
@@ -62,6 +62,14 @@ def snapshot_samples(now: Snapshot) -> Iterator[Sample]:
     for lane, state in now.lanes.items():
         yield from _lane_samples(lane, state)
     yield from _letter_samples(now.letters)
+    for target, account in now.targets.items():
+        for book in TARGET_BOOKS:
+            yield "entrepot_target_deliveries", (target, book), account[book]
+        difference = 2 * account["received"] - sum(account[book] for book in TARGET_BOOKS)
+        yield "entrepot_target_difference_deliveries", (target,), difference
+    for region, (seq, fenced) in now.downlinks.items():
+        yield "entrepot_downlink_sequence", (region,), seq
+        yield "entrepot_downlink_fenced", (region,), fenced
 
 
 def _lane_samples(lane: str, state: LaneSnapshot) -> Iterator[Sample]:

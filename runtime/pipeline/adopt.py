@@ -16,7 +16,7 @@ from runtime import clock, record
 from runtime.envelope import Checkpoint, EpochRecord, Signed
 from runtime.errors import Permanent, Refused
 from runtime.identity import Identity
-from runtime.journal import books, lanes, meta, outbox
+from runtime.journal import books, lanes, meta, outbox, targets
 from runtime.journal.journal import Journal
 from runtime.journal.lanes import LaneRow
 from runtime.journal.store import Connection
@@ -199,6 +199,7 @@ class Adoption:
             acked=position.last,
             acked_chain=position.chain,
         )
+        targets.fall_back(connection, lane.name, position.common)
         if position.common < max(position.last, lane.oldest - 1):
             lanes.retain_from(connection, lane, position.last + 1, position.chain)
         return int(count)

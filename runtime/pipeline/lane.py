@@ -59,6 +59,8 @@ class LaneStep:
         self.row = row
         self.fenced: Fence | None = None
         self.skips_elsewhere = True
+        self.on_acknowledged: Callable[[], None] = lambda: None
+        """Called when the hub has more of this lane."""
         self._ahead: tuple[int, PolicyInForce, asyncio.Future[Taken]] | None = None
         """Rows being sealed after this sequence, before anybody has asked for them."""
 
@@ -230,6 +232,7 @@ class LaneStep:
             return lanes.get(connection, self._id)
 
         self.queued(await self._journal.write(settle))
+        self.on_acknowledged()
 
     async def rewind(self, to: int, reason: str) -> None:
         """See `runtime.ports.Lane`."""

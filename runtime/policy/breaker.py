@@ -33,14 +33,15 @@ class Breaker:
 
         A trial that never reported back (its task died) is given up after another `open_seconds`.
         """
+        wait = self.left_seconds(now)
+        if wait == 0 and self._opened_at is not None:
+            self._trial_at = now
+        return wait
+
+    def left_seconds(self, now: float) -> float:
+        """As `wait_seconds`, counting nothing."""
         since = self._opened_at if self._trial_at is None else self._trial_at
-        if since is None:
-            return 0.0
-        wait = since + self._open_seconds - now
-        if wait > 0:
-            return wait
-        self._trial_at = now
-        return 0.0
+        return 0.0 if since is None else max(0.0, since + self._open_seconds - now)
 
     def succeeded(self) -> None:
         """The call worked: close, and forget earlier failures."""

@@ -23,6 +23,7 @@ from runtime.ports import Fence
 from runtime.salvage import facts, proofs
 from runtime.salvage.access import save_access
 from runtime.salvage.facts import SavedFacts
+from runtime.salvage.inbound import save_inbound
 from runtime.salvage.lanes import SavedLane, claims
 from runtime.salvage.report import FactReport, LaneReport, Ranges, Report
 
@@ -104,6 +105,7 @@ class _Rebuilding:
             self._meta(max(epoch, fact_epoch))
             self._books(found)
             self._notes += save_access(self._wreck, self._connection)
+            self._notes += save_inbound(self._wreck, self._connection)
         return Report(
             made_at=clock.rfc3339(clock.now_us()),
             region=self._owner.region,

@@ -17,14 +17,22 @@ import aiosqlite
 import anyio
 
 from runtime import record
+from runtime.config.model import RetrySettings, TargetSettings
 from runtime.envelope import Message
 from runtime.journal import retention, store
 from runtime.kernel import Kernel
+from runtime.pipeline.deliver import TargetStep
+from runtime.pipeline.inbox import InboxStep
 from runtime.pipeline.quarantine import Careful
+from runtime.ports import Delivered, Delivery
 from tests.support import kernel as support
+from tests.support.headquarters import Sealing
 from tests.support.kernel import StockTranslator
+from tests.support.probes import MemoryTarget
 
 ROUNDS = 8
+COMMANDS = 12
+DELIVERING = frozenset({"in_inbox", "in_look", "in_deliver", "after_deliver"})
 CALLERS = 3
 STATEMENTS = {
     "before_begin": "BEGIN IMMEDIATE",
@@ -38,9 +46,13 @@ STATEMENTS = {
     "in_acknowledge": "UPDATE lanes SET acked = ",
     "in_checkpoint": "INSERT INTO checkpoints ",
     "in_prune": "DELETE FROM outbox ",
+    "in_inbox": "INSERT INTO inbox ",
+    "in_look": "INSERT INTO deliveries ",
+    "in_deliver": "UPDATE deliveries SET state = ",
+    "after_deliver": "COMMIT",
 }
 """Where to die: after the statement that begins so ran, or (`before_…`) instead of it."""
-ARMED: dict[str, str] = {}
+ARMED: dict[str, str] = {"after_deliver": STATEMENTS["in_deliver"]}
 """Point → the statement that must have run in the same transaction."""
 
 
@@ -118,6 +130,41 @@ async def work(directory: Path, first: int) -> None:
                 await kernel.journal.write(partial(retention.prune, limits=limits, pressed=True))
 
 
+async def deliver(directory: Path, _: int) -> None:
+    """Takes in what headquarters sealed, a few records at a time, and brings it to a file; each line is an effect."""
+    sealing = Sealing()
+    stream = [sealing.command("AB"[number % 2]) for number in range(COMMANDS)]
+    async with support.region(directory) as kernel:
+        inbox = InboxStep(
+            kernel.journal, "hq", public_key=None, poll_seconds=1.0, full=lambda: False, arrived=kernel.arrived
+        )
+        settings = TargetSettings(adapter="file", retry=RetrySettings(seconds_min=0.05, seconds_max=0.05))
+        step = TargetStep(kernel.journal, "file", settings, FileTarget(), log=lambda *_, **__: None)
+        kernel.delivering["file"] = step
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(step.run)
+            while (seq := (await inbox.head()).seq) < COMMANDS:
+                await inbox.take(stream[seq : seq + 3])
+            while not await kernel.journal.read(_all_delivered):  # noqa: ASYNC110 - bounded by the parent
+                await anyio.sleep(0.01)
+            async with step.at_rest():
+                tasks.cancel_scope.cancel()
+    say("done")
+
+
+def _all_delivered(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT delivered FROM targets").fetchone()
+    return row is not None and row[0] == COMMANDS
+
+
+class FileTarget(MemoryTarget):
+    """Says every effect aloud: the parent keeps the account."""
+
+    async def deliver(self, delivery: Delivery) -> Delivered:
+        say("effect", delivery.id, delivery.key)
+        return await super().deliver(delivery)
+
+
 async def accept_only(directory: Path, first: int) -> None:
     """Leaves a log of commits behind and no orderly end."""
     async with support.region(directory) as kernel:
@@ -142,7 +189,8 @@ def main() -> None:
     directory, point, nth, first = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     Deadly.point, Deadly.left = point, nth
     store.aiosqlite.connect = partial(aiosqlite.connect, factory=Deadly)  # type: ignore[assignment]
-    job = {"accept_only": accept_only, "poisoned": poisoned}.get(point, work)
+    jobs = {"accept_only": accept_only, "poisoned": poisoned}
+    job = jobs.get(point, deliver if point in DELIVERING or sys.argv[5:] == ["deliver"] else work)
     anyio.run(job, directory, first)
 
 

@@ -44,16 +44,19 @@ class Ended(Struct, frozen=True):
     receipts: list[Receipt]
     stored: list[Stored]
     lines: list[str]
+    effects: list[tuple[str, str]] = []
+    """(id, key) of each delivery as the target saw it, in order."""
 
 
-def run(directory: Path, point: str, nth: int = 1, first: int = 1) -> Ended:
+def run(directory: Path, point: str, nth: int = 1, first: int = 1, *job: str) -> Ended:
     """Start a child and wait for its end; a negative code is the signal that ended it."""
-    command = [sys.executable, "-m", "tests.crash.child", str(directory), point, str(nth), str(first)]
+    command = [sys.executable, "-m", "tests.crash.child", str(directory), point, str(nth), str(first), *job]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=SECONDS_MAX, check=False)
     said = [line.split() for line in done.stdout.decode().splitlines()]
     receipts = [Receipt(int(n), int(seq), sha, int(wal)) for kind, n, seq, sha, wal in _of("receipt", said) if kind]
     stored = [Stored(lane, int(seq), origin, chain) for kind, lane, seq, origin, chain in _of("stored", said) if kind]
-    return Ended(done.returncode, receipts, stored, done.stderr.decode().splitlines())
+    effects = [(words[1], words[2]) for words in _of("effect", said)]
+    return Ended(done.returncode, receipts, stored, done.stderr.decode().splitlines(), effects)
 
 
 def _of(kind: str, said: list[list[str]]) -> list[list[str]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.journal import inspect
 from tests.crash import runs
-from tests.crash.child import CALLERS, ROUNDS
+from tests.crash.child import CALLERS, COMMANDS, ROUNDS
 from tests.support import kernel as support
 
 POINTS = {
@@ -42,6 +43,39 @@ async def test_nothing_that_was_told_is_lost_or_sealed_twice_by_kills(point: str
         await runs.nothing_is_lost(kernel, receipts)
         await runs.everything_reaches_the_hub_once(kernel, stored)
         await runs.nothing_is_lost(kernel, receipts)
+
+
+DELIVERIES = {
+    "in_inbox": (1, 2),
+    "in_look": (1, 2),
+    "in_deliver": (1, 3, 5),
+    "after_deliver": (1, 2, 1),
+    "before_commit": (19, 5, 7),
+    "after_commit": (10, 3, 4),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("point", DELIVERIES)
+async def test_every_command_comes_to_its_target_with_one_id_and_in_order_through_kills(
+    point: str, tmp_path: Path
+) -> None:
+    """Promise 4: the target that knows ids is changed once for each; nothing is left out, whenever the process dies."""
+    effects = list[tuple[str, str]]()
+    for nth in DELIVERIES[point]:
+        ended = runs.run(tmp_path, point, nth, 1, "deliver")
+        assert ended.code == -signal.SIGKILL, f"never came to {point} ({nth}): {ended.lines}"
+        effects += ended.effects
+    ended = runs.run(tmp_path, "never", 1, 1, "deliver")
+    assert ended.code == 0, ended.lines
+    effects += ended.effects
+    executed = list(dict.fromkeys(effects))
+    assert sorted(number for number, _ in executed) == sorted(f"hq.eu-de.1.{n}" for n in range(1, COMMANDS + 1))
+    for key in "AB":
+        numbers = [int(number.rpartition(".")[2]) for number, of in executed if of == key]
+        assert numbers == sorted(numbers), "commands of one key came out of order"
+    async with support.region(tmp_path) as kernel:
+        assert await inspect.verify(kernel.journal, whole_file=True) == []
 
 
 @pytest.mark.anyio

@@ -95,11 +95,13 @@ class Region:
         on_letter: str = "pass",
         hub_more: str = "",
         more: str = "",
+        region: str = "eu-de",
+        lane: str = "realtime",
     ) -> None:
         """Write entrepot.toml."""
         self.config.write_text(
             f"""
-region = "eu-de"
+region = "{region}"
 jurisdiction = "DE"
 environment = "{environment}"
 data_dir = "state"
@@ -114,7 +116,7 @@ listen = "127.0.0.1:{self.port}"
 policy = "policy.toml"
 [evidence]
 checkpoint_seconds = 1
-[lanes.realtime]
+[lanes.{lane}]
 [sources.wms]
 adapter = "webhook"
 mapping = "mapping.toml"

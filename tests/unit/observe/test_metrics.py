@@ -39,6 +39,11 @@ def snapshot(**changes: Any) -> Snapshot:
         "buffer_seconds_left": 3_600.0,
         "letters": {("wms", "untranslatable"): 2},
         "alerts": {"letters_waiting": 1},
+        "targets": {
+            "erp": dict.fromkeys(("delivered", "not_wanted", "dead_lettered", "expired", "pending"), 1)
+            | {"received": 5}
+        },
+        "downlinks": {"hq": (7, False)},
     }
     return Snapshot(**given | changes)
 
