@@ -422,7 +422,7 @@ class _Assembly:
         return lambda name: self._table(self._place(posixpath.join(folder, name), mapping=mapping))
 
     def _place(self, relative: str, *, mapping: str | None = None) -> Path:
-        """Where a mapping, policy, or table (of a mapping) lies.
+        """Where a mapping, policy, schema, or table (of a mapping) lies.
 
         Raises `ConfigError` when headquarters would have a file read that is none of its business.
         """

@@ -57,11 +57,12 @@ def test_a_revision_that_touches_another_source_restarts_none(config: Path, tmp_
     assert not plan.uplink
 
 
+@pytest.mark.parametrize("key", ["mapping", "schema"])
 @pytest.mark.parametrize(
     "name", ["secrets/wms", "./x/../secrets/wms", "state/journal.db", "region.creds", "../other.toml", "/etc/passwd"]
 )
-def test_headquarters_has_no_other_file_of_the_host_read(config: Path, name: str) -> None:
-    overlay = Overlay(version=1, settings={"sources": {"wms": {"mapping": name}}})
+def test_headquarters_has_no_other_file_of_the_host_read(config: Path, name: str, key: str) -> None:
+    overlay = Overlay(version=1, settings={"sources": {"wms": {key: name}}})
     with pytest.raises(ConfigError, match="no file that it may name"):
         load_configuration(config, overlay)
 
