@@ -223,7 +223,7 @@ def _doors() -> Document:
         "application/x-ndjson": {"schema": _TEXT | {"pattern": r"\S", "description": "A message on each line."}},
         **_MESSAGE,
     }
-    refusals = (400, 401, 403, 404, 409, 413, 415, 429, 507)
+    refusals = (400, 401, 403, 404, 409, 413, 415, 422, 429, 507)
     taken = _responses("202", "Receipt", refusals)
     ref = [{"$ref": _REF.format(name=name)} for name in ("Receipt", "BatchReceipt")]
     taken["202"]["content"]["application/json"]["schema"] = {"anyOf": ref}
