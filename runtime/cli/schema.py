@@ -67,13 +67,8 @@ def _interface(options: Namespace) -> int:
     from runtime.gateway.api.openapi import openapi
 
     chosen = [name for name in ("openapi", "asyncapi") if getattr(options, name)]
-    if (
-        options.type is not None
-        or options.mapping
-        or options.pack
-        or options.rendering
-        or (len(chosen) > 1 and not options.out)
-    ):
+    others = options.type is not None or options.mapping or options.pack or options.rendering
+    if others or (len(chosen) > 1 and not options.out):
         raise ConfigError("--openapi and --asyncapi each show one document", hint="with --out DIR both are written")
     model = _model(options.config)
     made = {
