@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--environment|--expires|--fingerprint|--format|--from|--header|--hours|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--option|--out|--overlap|--pack|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify) ((at++)) ;;
+            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--days|--environment|--expires|--fingerprint|--fleet|--format|--from|--header|--hours|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--operations|--option|--out|--overlap|--pack|--plan|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--release-key|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify|--wait) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" topology hub-config"|" enrol"|" fleet"|" fleet enrol"|" fleet enrol new"|" fleet enrol list"|" fleet enrol approve"|" fleet enrol deny"|" fleet enrol renew"|" fleet enrol revoke"|" fleet enrol issue"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -51,11 +51,30 @@ _entrepot() {
         " replay:--source") return ;;
         " replay:--from") return ;;
         " replay:--to") return ;;
+        " topology hub-config:--plan") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " topology hub-config:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " enrol:--wait") return ;;
+        " fleet enrol new:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol new:--hours") return ;;
+        " fleet enrol new:--release-key") return ;;
+        " fleet enrol new:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol list:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol approve:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol approve:--fleet") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol deny:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol deny:--reason") return ;;
+        " fleet enrol renew:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol revoke:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol revoke:--operations") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol issue:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet enrol issue:--days") return ;;
+        " fleet enrol issue:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " adopt:--reason") return ;;
         " verify:--hub") return ;;
         " verify:--region") return ;;
         " verify:--public-key") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " verify:--credentials") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " verify:--tls-ca") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " schema:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " map test:--pack") return ;;
         " map test:--header") return ;;
@@ -103,7 +122,7 @@ _entrepot() {
         " journal export:--lane") return ;;
     esac
     case "$path" in
-        "") follow='init run demo check reload revision status source letters access onboard replay topology adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
+        "") follow='init run demo check reload revision status source letters access onboard replay topology enrol fleet adopt verify schema map adapter packs doctor certify hq journal' options='--config --help --json --version' files= ;;
         " init") follow='' options='--answers --config --help --json' files= ;;
         " run") follow='' options='--config --help --json' files= ;;
         " demo") follow='' options='--config --help --json --keep --rate --seconds' files= ;;
@@ -133,11 +152,22 @@ _entrepot() {
         " access audit") follow='' options='--after --config --help --json --limit' files= ;;
         " onboard") follow='' options='--config --help --json --url' files= ;;
         " replay") follow='' options='--config --dry-run --from --help --json --source --to' files= ;;
-        " topology") follow='show apply' options='--config --help --json' files= ;;
+        " topology") follow='show apply hub-config' options='--config --help --json' files= ;;
         " topology show") follow='' options='--config --help --json' files= ;;
         " topology apply") follow='' options='--config --help --json' files= ;;
+        " topology hub-config") follow='' options='--config --help --json --out --plan' files= ;;
+        " enrol") follow='' options='--config --help --json --wait' files=yes ;;
+        " fleet") follow='enrol' options='--config --help --json' files= ;;
+        " fleet enrol") follow='new list approve deny renew revoke issue' options='--config --help --json' files= ;;
+        " fleet enrol new") follow='' options='--config --help --hours --json --keys --out --release-key --websocket' files= ;;
+        " fleet enrol list") follow='' options='--config --help --json --keys' files= ;;
+        " fleet enrol approve") follow='' options='--config --fleet --help --json --keys' files= ;;
+        " fleet enrol deny") follow='' options='--config --help --json --keys --reason' files= ;;
+        " fleet enrol renew") follow='' options='--config --help --json --keys' files= ;;
+        " fleet enrol revoke") follow='' options='--config --help --json --keys --operations' files= ;;
+        " fleet enrol issue") follow='' options='--config --days --help --json --keys --out' files= ;;
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
-        " verify") follow='' options='--config --credentials --help --hub --json --public-key --region' files= ;;
+        " verify") follow='' options='--config --credentials --help --hub --json --public-key --region --tls-ca' files= ;;
         " schema") follow='' options='--asyncapi --config --help --json --mapping --openapi --out --pack --rendering' files= ;;
         " map") follow='test coverage new render' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
