@@ -6,10 +6,10 @@ _entrepot() {
     for ((at = 1; at < COMP_CWORD; at++)); do
         word=${COMP_WORDS[at]}
         case "$word" in
-            --after|--answers|--burst|--certificate|--certificate-subject|--config|--credential|--credentials|--days|--environment|--expires|--fingerprint|--fleet|--format|--from|--header|--hours|--hub|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--operations|--option|--out|--overlap|--pack|--plan|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--release-key|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--tls-ca|--to|--type|--url|--verify|--wait) ((at++)) ;;
+            --after|--answers|--burst|--by|--certificate|--certificate-subject|--config|--credential|--credentials|--days|--environment|--expires|--fingerprint|--first|--fleet|--format|--from|--header|--hours|--hub|--id|--in-flight-max|--jti|--keep|--keys|--lane|--limit|--minutes|--note|--operations|--option|--out|--overlap|--pack|--parameter|--plan|--policy|--public-key|--rate|--rate-per-second|--reason|--region|--release-key|--requests-per-day-max|--role|--scope|--seconds|--settle-seconds|--sign-with|--since|--source|--state|--subject|--ticket|--tls-ca|--to|--type|--url|--verify|--wait) ((at++)) ;;
             -*) ;;
             *) case "$path $word" in
-                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" topology hub-config"|" enrol"|" fleet"|" fleet enrol"|" fleet enrol new"|" fleet enrol list"|" fleet enrol approve"|" fleet enrol deny"|" fleet enrol renew"|" fleet enrol revoke"|" fleet enrol issue"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
+                   " init"|" run"|" demo"|" check"|" reload"|" revision"|" revision show"|" revision override"|" revision resume"|" revision veto"|" status"|" source"|" source list"|" source pause"|" source resume"|" letters"|" letters list"|" letters show"|" letters retry"|" letters release"|" letters discard"|" access"|" access grant"|" access rotate"|" access revoke"|" access list"|" access audit"|" onboard"|" replay"|" topology"|" topology show"|" topology apply"|" topology hub-config"|" enrol"|" fleet"|" fleet ls"|" fleet show"|" fleet drift"|" fleet history"|" fleet plan"|" fleet apply"|" fleet refresh"|" fleet topology"|" fleet keygen"|" fleet rollout"|" fleet pause"|" fleet abort"|" fleet rollback"|" fleet enrol"|" fleet enrol new"|" fleet enrol list"|" fleet enrol approve"|" fleet enrol deny"|" fleet enrol renew"|" fleet enrol revoke"|" fleet enrol issue"|" fleet diagnose"|" fleet action"|" adopt"|" verify"|" schema"|" map"|" map test"|" map coverage"|" map new"|" map render"|" adapter"|" adapter new"|" packs"|" packs list"|" packs show"|" doctor"|" certify"|" hq"|" hq verify"|" hq tail"|" hq export"|" journal"|" journal verify"|" journal stats"|" journal export"|" journal backup"|" journal repair"|" journal restore") path="$path $word" ;;
                esac ;;
         esac
     done
@@ -54,6 +54,43 @@ _entrepot() {
         " topology hub-config:--plan") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " topology hub-config:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " enrol:--wait") return ;;
+        " fleet ls:--fleet") return ;;
+        " fleet show:--fleet") return ;;
+        " fleet drift:--fleet") return ;;
+        " fleet history:--fleet") return ;;
+        " fleet history:--limit") return ;;
+        " fleet plan:--fleet") return ;;
+        " fleet apply:--fleet") return ;;
+        " fleet apply:--by") return ;;
+        " fleet apply:--ticket") return ;;
+        " fleet apply:--note") return ;;
+        " fleet refresh:--fleet") return ;;
+        " fleet refresh:--by") return ;;
+        " fleet refresh:--ticket") return ;;
+        " fleet refresh:--note") return ;;
+        " fleet topology:--fleet") return ;;
+        " fleet keygen:--to") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet rollout:--fleet") return ;;
+        " fleet rollout:--by") return ;;
+        " fleet rollout:--ticket") return ;;
+        " fleet rollout:--note") return ;;
+        " fleet rollout:--first") return ;;
+        " fleet pause:--fleet") return ;;
+        " fleet pause:--by") return ;;
+        " fleet pause:--ticket") return ;;
+        " fleet pause:--note") return ;;
+        " fleet pause:--reason") return ;;
+        " fleet abort:--fleet") return ;;
+        " fleet abort:--by") return ;;
+        " fleet abort:--ticket") return ;;
+        " fleet abort:--note") return ;;
+        " fleet abort:--reason") return ;;
+        " fleet rollback:--fleet") return ;;
+        " fleet rollback:--by") return ;;
+        " fleet rollback:--ticket") return ;;
+        " fleet rollback:--note") return ;;
+        " fleet rollback:--reason") return ;;
+        " fleet rollback:--to") return ;;
         " fleet enrol new:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " fleet enrol new:--hours") return ;;
         " fleet enrol new:--release-key") return ;;
@@ -69,6 +106,16 @@ _entrepot() {
         " fleet enrol issue:--keys") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         " fleet enrol issue:--days") return ;;
         " fleet enrol issue:--out") compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        " fleet diagnose:--fleet") return ;;
+        " fleet diagnose:--wait") return ;;
+        " fleet action:--fleet") return ;;
+        " fleet action:--by") return ;;
+        " fleet action:--ticket") return ;;
+        " fleet action:--note") return ;;
+        " fleet action:--parameter") return ;;
+        " fleet action:--id") return ;;
+        " fleet action:--expires") return ;;
+        " fleet action:--wait") return ;;
         " adopt:--reason") return ;;
         " verify:--hub") return ;;
         " verify:--region") return ;;
@@ -157,7 +204,20 @@ _entrepot() {
         " topology apply") follow='' options='--config --help --json' files= ;;
         " topology hub-config") follow='' options='--config --help --json --out --plan' files= ;;
         " enrol") follow='' options='--config --help --json --wait' files=yes ;;
-        " fleet") follow='enrol' options='--config --help --json' files= ;;
+        " fleet") follow='ls show drift history plan apply refresh topology keygen rollout pause abort rollback enrol diagnose action' options='--config --help --json' files= ;;
+        " fleet ls") follow='' options='--config --fleet --help --json' files= ;;
+        " fleet show") follow='' options='--config --fleet --help --json --keys' files= ;;
+        " fleet drift") follow='' options='--config --fleet --help --json' files= ;;
+        " fleet history") follow='' options='--config --fleet --help --json --limit' files= ;;
+        " fleet plan") follow='' options='--config --fleet --help --json' files= ;;
+        " fleet apply") follow='' options='--by --config --despite-freeze --fleet --help --json --note --ticket --yes' files= ;;
+        " fleet refresh") follow='' options='--all --by --config --fleet --help --json --note --ticket' files= ;;
+        " fleet topology") follow='' options='--apply --config --fleet --help --json' files= ;;
+        " fleet keygen") follow='' options='--config --help --json --to' files= ;;
+        " fleet rollout") follow='' options='--by --config --continue --first --fleet --help --json --note --ticket --yes' files= ;;
+        " fleet pause") follow='' options='--by --config --fleet --help --json --note --reason --ticket' files= ;;
+        " fleet abort") follow='' options='--by --config --fleet --help --json --note --reason --ticket' files= ;;
+        " fleet rollback") follow='' options='--by --config --fleet --help --json --note --reason --ticket --to' files= ;;
         " fleet enrol") follow='new list approve deny renew revoke issue' options='--config --help --json' files= ;;
         " fleet enrol new") follow='' options='--config --help --hours --json --keys --out --release-key --websocket' files= ;;
         " fleet enrol list") follow='' options='--config --help --json --keys' files= ;;
@@ -166,6 +226,8 @@ _entrepot() {
         " fleet enrol renew") follow='' options='--config --help --json --keys' files= ;;
         " fleet enrol revoke") follow='' options='--config --help --json --keys --operations' files= ;;
         " fleet enrol issue") follow='' options='--config --days --help --json --keys --out' files= ;;
+        " fleet diagnose") follow='' options='--config --fleet --help --json --wait' files= ;;
+        " fleet action") follow='' options='--by --config --expires --fleet --help --id --json --note --parameter --ticket --wait' files= ;;
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
         " verify") follow='' options='--config --credentials --help --hub --json --public-key --region --tls-ca' files= ;;
         " schema") follow='' options='--asyncapi --config --help --json --mapping --openapi --out --pack --rendering' files= ;;
