@@ -242,7 +242,7 @@ _entrepot() {
         " fleet action") follow='' options='--by --config --expires --fleet --help --id --json --note --parameter --ticket --wait' files= ;;
         " adopt") follow='' options='--config --help --json --reason --yes' files= ;;
         " verify") follow='' options='--config --credentials --help --hub --json --public-key --region --tls-ca' files= ;;
-        " schema") follow='' options='--asyncapi --config --help --json --mapping --openapi --out --pack' files= ;;
+        " schema") follow='' options='--asyncapi --config --help --json --mapping --openapi --out --pack --rendering' files= ;;
         " map") follow='test coverage new render' options='--config --help --json' files= ;;
         " map test") follow='' options='--config --header --help --json --option --pack' files=yes ;;
         " map coverage") follow='' options='--all --config --header --help --json --option --pack --policy' files=yes ;;

@@ -412,6 +412,7 @@ complete -c entrepot -n '__fish_seen_subcommand_from schema' -l json -d 'answer 
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l config -r -F -d 'entrepot.toml (default: in this folder, else in /etc/entrepot)'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l mapping -d 'the schema of mapping files, for completion in an editor'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l pack -d 'the schema of pack.toml'
+complete -c entrepot -n '__fish_seen_subcommand_from schema' -l rendering -d 'the schema of rendering files, the way out'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l openapi -d 'the HTTP interface as OpenAPI 3.1'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l asyncapi -d 'the streams at the hub as AsyncAPI 3.1; with --config FILE of its region'
 complete -c entrepot -n '__fish_seen_subcommand_from schema' -l out -r -F -d 'write one file a type into this folder'

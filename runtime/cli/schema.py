@@ -1,4 +1,4 @@
-"""`entrepot schema`: the canonical event types, mapping and pack files as JSON Schema; the API and the hub's streams as documents."""
+"""`entrepot schema`: event types and the files that people write as JSON Schema; the API and the hub's streams as documents."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """A type, --mapping, --pack, or --out."""
+    """A type, --mapping, --pack, --rendering, or --out."""
     parser.add_argument("type", nargs="?", help="one type, such as order.created (default: list them)")
     parser.add_argument(
         "--mapping", action="store_true", help="the schema of mapping files, for completion in an editor"
     )
     parser.add_argument("--pack", action="store_true", help="the schema of pack.toml")
+    parser.add_argument("--rendering", action="store_true", help="the schema of rendering files, the way out")
     parser.add_argument("--openapi", action="store_true", help="the HTTP interface as OpenAPI 3.1")
     parser.add_argument(
         "--asyncapi",
@@ -38,7 +39,7 @@ def run(options: Namespace) -> int:
 
     if options.openapi or options.asyncapi:
         return _interface(options)
-    if options.mapping or options.pack:
+    if options.mapping or options.pack or options.rendering:
         return _language(options)
     if options.type is not None and options.type not in TYPES:
         raise ConfigError(
@@ -66,7 +67,8 @@ def _interface(options: Namespace) -> int:
     from runtime.gateway.api.openapi import openapi
 
     chosen = [name for name in ("openapi", "asyncapi") if getattr(options, name)]
-    if options.type is not None or options.mapping or options.pack or (len(chosen) > 1 and not options.out):
+    others = options.type is not None or options.mapping or options.pack or options.rendering
+    if others or (len(chosen) > 1 and not options.out):
         raise ConfigError("--openapi and --asyncapi each show one document", hint="with --out DIR both are written")
     model = _model(options.config)
     made = {
@@ -96,13 +98,15 @@ def _language(options: Namespace) -> int:
     """The schemas of the files that people write."""
     from runtime.cli import screen
     from runtime.mapping.language import mapping_schema, pack_schema
+    from runtime.rendering.language import rendering_schema
 
-    if options.type is not None or (options.mapping and options.pack and not options.out):
+    all_of_them = {"mapping": mapping_schema, "pack": pack_schema, "rendering": rendering_schema}
+    chosen = {name: make for name, make in all_of_them.items() if getattr(options, name)}
+    if options.type is not None or (len(chosen) > 1 and not options.out):
         raise ConfigError(
-            "--mapping and --pack each show one schema", hint="with --out DIR both are written, without a type"
+            "--mapping, --pack and --rendering each show one schema",
+            hint="with --out DIR all of them are written, without a type",
         )
-    chosen = {"mapping": mapping_schema} if options.mapping else {}
-    chosen |= {"pack": pack_schema} if options.pack else {}
     if not options.out:
         screen.show_json(next(iter(chosen.values()))())
         return 0
