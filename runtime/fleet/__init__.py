@@ -1,11 +1,6 @@
 """What headquarters and a region say to each other about configuration, and what each may decide.
 
-documents, signing, post    the statements, the roles that may say them, the way to the hub
-settings, steering, loosening, lifecycle, health    decide, pure: what may be, what follows, what is worse than before
-slots, force, rehearsal    what is on disk, which of it is in force, what a revision would change
-steward, vitals, probe, announcer, regional    do: ask, apply, watch, take back, tell; and the region's own word
-errands, probes, answers, egress    what headquarters asks for and asks about, and what of the answer may leave
-documents    the statements, and who signs them
-signing      a statement, its signature, and the roles that may say it
-enrolment    a token, a request, an answer: how a region gets its login; trust is the port to the hub for it
+documents, signing, post: the statements, who may say them, the way to the hub · enrolment, trust: how a region gets its login
+steering, loosening, lifecycle, health: what may be, what follows · slots, force, rehearsal: what is on disk, and in force
+steward, vitals, probe, announcer, regional: ask, apply, watch, take back, tell · errands, probes, answers, egress: what is asked for
 """
