@@ -6,7 +6,7 @@ Problems that can lose or leak are errors; the rest are warnings with a next ste
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -141,11 +141,12 @@ class Configuration(Struct, frozen=True, kw_only=True):
         except ConfigError as error:
             raise ConfigError(f"{self.path}: targets.{name}: {error}", hint=error.hint) from None
 
-    def try_sources(self) -> None:
+    def try_sources(self, names: Iterable[str] | None = None) -> None:
         """Make every source once, with nothing behind it, and ask its adapter what lies in its way on this machine: one that
-        can tell has `examine(settings, directory)`. A running agent waits for that to change instead. Raises `ConfigError`.
+        can tell has `examine(settings, directory)`. A running agent waits for that to change instead. `names`: not all of
+        them. Raises `ConfigError`.
         """
-        for name in self.sources:
+        for name in self.sources if names is None else names:
             context = SourceContext(
                 name=name,
                 intake=_Nowhere(),

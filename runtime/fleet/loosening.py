@@ -5,15 +5,17 @@ Headquarters can only tighten: whatever is not known to be stricter counts as lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 
 from runtime.access.settings import AccessSettings
 from runtime.clearance import Policy, compile_policy
 from runtime.clearance.compare import loosened
 from runtime.config.assemble import Configuration
 from runtime.gateway.settings import GatewaySettings, is_loopback, parse_listen
+from runtime.vault import SCHEME
 
 _STRICTNESS = {"none": 0, "static": 1, "bearer": 2, "hmac-sha256": 3, "standard-webhooks": 4}
 """Schemes that can be compared: a higher one asks for all that a lower one does. Any other change is the region's to make."""
@@ -33,6 +35,7 @@ def loosenings(local: Configuration, new: Configuration, *, today: date) -> list
         *_access(local.model.access, new.model.access),
         *_hub(local.model.hub, new.model.hub),
         *_sources(local.model.sources, new.model.sources),
+        *_secrets(local.references, new.references),
     ]
 
 
@@ -108,6 +111,8 @@ def _sources(local: dict[str, dict[str, Any]], new: dict[str, dict[str, Any]]) -
         before = local.get(name, {})
         if before == raw:
             continue
+        if before:
+            yield from (f"sources.{name}: {sentence}" for sentence in _sends(before, raw))
         known = before.get("auth") if before.get("adapter") == raw.get("adapter") else None
         for sentence in _auth(known if isinstance(known, dict) else None, raw.get("auth")):
             yield f"sources.{name}.auth: {sentence}"
@@ -138,6 +143,41 @@ def _auth(before: dict[str, Any] | None, after: Any) -> Iterator[str]:
         yield "it is checked in another way"
     if wanted.get("tolerance_seconds", _TOLERANCE_SECONDS) > before.get("tolerance_seconds", _TOLERANCE_SECONDS):
         yield "tolerance_seconds grows"
+
+
+def _secrets(local: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    """A secret stays with the part that has it: elsewhere it would let other senders in, or be shown to somebody else."""
+    homes: dict[str, set[str]] = {}
+    for place, reference in local.items():
+        homes.setdefault(reference, set()).add(_part(place))
+    for place, reference in new.items():
+        if _part(place) not in homes.get(reference, {_part(place)}):
+            yield f"{place}: uses {reference}, which belongs to {', '.join(sorted(homes[reference]))}"
+
+
+def _part(place: str) -> str:
+    """`sources.wms` of `sources.wms.auth.secrets[0]`, `hub` of `hub.token`."""
+    first, *rest = place.split(".")
+    return f"{first}.{rest[0]}" if len(rest) > 1 else first
+
+
+def _sends(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    """Whoever holds a secret does not take it to another server."""
+    if any(_texts(after, SCHEME)):
+        for origin in sorted(_origins(after) - _origins(before)):
+            yield f"its secret would go to {origin}"
+
+
+def _origins(raw: dict[str, Any]) -> set[str]:
+    return {f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, _texts(raw, "http"))}
+
+
+def _texts(value: Any, start: str) -> Iterator[str]:
+    if isinstance(value, str) and value.startswith(start):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part, start)
 
 
 def _list(auth: dict[str, Any], key: str) -> list[str]:

@@ -35,9 +35,11 @@ def rehearse(path: Path, overlay: Overlay, running: Configuration, *, regional: 
         )
     fixed(running, new)
     secrets = new.read_secrets()
-    new.try_sources()
-    new.check_hub_files()
     plan = compare(running, new, secrets, secrets)
+    # What is broken on this machine already is not the revision's fault.
+    new.try_sources(plan.started)
+    if plan.uplink:
+        new.check_hub_files()
     parts = "; ".join(f"{change.part} {change.change} {change.detail}".strip() for change in plan.changes)
     drains = f"; after these lanes have drained: {', '.join(sorted(plan.drains))}" if plan.drains else ""
     return f"changes {parts}{drains}" if parts else "changes nothing"

@@ -127,7 +127,13 @@ def test_what_is_as_strict_or_stricter_is_no_loosening(loosened: Loosened, setti
         (auth("shop", timestamp="X-Other"), "it is checked in another way"),
         (auth("wms", scheme="hmac-sha256", template="{body}{body}"), "it is checked in another way"),
         (
-            {"sources": {"open": {"adapter": "webhook", "mapping": "mapping.toml", "auth": {"alg": "bearer", "secrets": ["secret://new"]}}}},
+            {"sources": {"copy": {"adapter": "webhook", "mapping": "mapping.toml", "auth": {"scheme": "bearer", "secrets": ["secret://shop"]}}}},
+            "uses secret://shop, which belongs to sources.shop",
+        ),
+        ({"hub": {"token": "secret://new"}}, "hub.token: uses secret://new, which belongs to sources.wms"),
+        (auth("shop", jwks="https://other.example/keys"), "its secret would go to https://other.example"),
+        (
+            {"sources": {"open": {"adapter": "webhook", "mapping": "mapping.toml", "auth": {"alg": "bearer", "secrets": ["secret://fresh"]}}}},
             "",
         ),
     ],

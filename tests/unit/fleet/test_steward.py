@@ -15,7 +15,7 @@ import pytest
 from runtime import clock
 from runtime.config.assemble import Configuration, load_configuration
 from runtime.config.change import Plan
-from runtime.errors import EntrepotError, Retryable, Undrained
+from runtime.errors import ConfigError, EntrepotError, Retryable, Undrained
 from runtime.fleet import signing
 from runtime.fleet.documents import REVISION, TIMESTAMP
 from runtime.fleet.lifecycle import Failed, Reading, State
@@ -84,6 +84,10 @@ class Announcer:
         self.told.append((state.stage, state.version))
 
 
+class Errands:
+    async def look(self, post: Any) -> None: ...
+
+
 class Place:
     """One steward. `work` fails with what stands in `failures`, one after the other."""
 
@@ -96,7 +100,8 @@ class Place:
         log = open_log(now_us=clock.now_us, monotonic=clock.monotonic, stream=io.StringIO(), counters=Counters())
         self.steward = Steward(
             config, slots, State(), work=self.work, running=lambda: self.running,
-            vitals=self.vitals, announcer=self.announcer, log=log,  # type: ignore[arg-type]
+            vitals=self.vitals, announcer=self.announcer,  # type: ignore[arg-type]
+            errands=Errands(), answers=None, log=log,  # type: ignore[arg-type]
         )  # fmt: skip
 
     async def work(self, load: Callable[[], Configuration]) -> Plan:
@@ -206,6 +211,22 @@ async def test_a_local_file_that_is_being_edited_rejects_nothing(place: Place, c
     assert "the local file cannot be used" in place.steward.state.reason
     config.write_text(text)
     assert await place.look() == ("provisional", 1)
+
+
+async def test_what_is_broken_here_already_rejects_no_revision_that_does_not_touch_it(
+    config: Path, slots: Slots
+) -> None:
+    (config.parent / "drop").write_text("a file in the place of the folder")
+    legacy = '[sources.legacy]\nadapter = "file_drop"\nmapping = "mapping.toml"\npath = "drop"\n[fleet]'
+    config.write_text(ENTREPOT.replace("[fleet]", legacy))
+    place = Place(config, slots)
+    with pytest.raises(ConfigError, match=r"sources\.legacy"):
+        place.running.try_sources()
+    place.hub.publish(1, {"gateway": {"head_timeout_seconds": 5}}, {})
+    assert await place.look() == ("provisional", 1)
+    place.hub.publish(2, {"sources": {"legacy": {"poll_seconds": 5}}}, {})
+    await place.steward._take_back(Failed("so that the next one is taken"))
+    assert await place.look() == ("rejected", 2)
 
 
 async def test_a_disk_that_refuses_the_write_keeps_nobody_from_going_back(
