@@ -5,7 +5,5 @@ settings, steering, loosening, lifecycle, health    decide, pure: what may be, w
 slots, force, rehearsal    what is on disk, which of it is in force, what a revision would change
 steward, vitals, probe, announcer, regional    do: ask, apply, watch, take back, tell; and the region's own word
 errands, probes, answers, egress    what headquarters asks for and asks about, and what of the answer may leave
-documents    the statements, and who signs them
-signing      a statement, its signature, and the roles that may say it
-enrolment    a token, a request, an answer: how a region gets its login; trust is the port to the hub for it
+enrolment, trust    how a region gets its login, and the way to the hub for that
 """
