@@ -16,13 +16,13 @@ from runtime.errors import ConfigError, Permanent
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Scope
 from sync import fleet_names as names
+from sync.board import exchange
 from sync.channel import Channel, HubAway
 from sync.link import NatsLink
 from sync.questions import Questions
 from sync.settings import HubSettings
 from sync.wire import Reply
 
-ANSWER_SECONDS_MAX = 5.0
 EVERYBODY = "all"
 _NO_MESSAGE = b"NATS/1.0 404"
 _NOBODY = b"NATS/1.0 503"
@@ -110,7 +110,7 @@ class NatsPost:
         channel = self._connected()
         if len(document) > channel.bytes_max:
             raise Permanent(f"the {kind} has {len(document)} bytes, the hub takes {channel.bytes_max}")
-        _, data = await exchange(channel, subject, document)
+        _, data = await _answered(channel, subject, document)
         try:
             answer = _decode(data)
         except msgspec.MsgspecError:
@@ -122,7 +122,7 @@ class NatsPost:
     async def _last(self, subject: str, stream: str = names.CONFIG_STREAM) -> bytes | None:
         """The last message of a subject; a replica may answer, which is why versions are signed and never fall."""
         asked = f"$JS.API.DIRECT.GET.{stream}.{subject}"
-        headers, data = await exchange(self._connected(), asked, b"")
+        headers, data = await _answered(self._connected(), asked, b"")
         return None if headers.startswith(_NO_MESSAGE) else data
 
     def _connected(self) -> Channel:
@@ -131,26 +131,9 @@ class NatsPost:
         return self._channel
 
 
-async def exchange(channel: Channel, subject: str, payload: bytes) -> tuple[bytes, bytes]:
-    """One question and its answer: (header block, data). Raises `HubAway`."""
-    answered = anyio.Event()
-    found: list[tuple[bytes, bytes]] = []
-
-    def on_answer(_subject: bytes, headers: bytes, data: bytes) -> None:
-        found.append((headers, data))
-        answered.set()
-
-    inbox = channel.inbox()
-    stop = await channel.listen(inbox, on_answer)
-    try:
-        await channel.write(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), inbox.encode(), len(payload), payload))
-        with anyio.fail_after(ANSWER_SECONDS_MAX):
-            await answered.wait()
-    except TimeoutError:
-        raise HubAway(f"the hub did not answer {subject} within {ANSWER_SECONDS_MAX:g} s") from None
-    finally:
-        stop()
-    headers, data = found[0]
+async def _answered(channel: Channel, subject: str, payload: bytes) -> tuple[bytes, bytes]:
+    """One question and its answer: (header block, data). Raises `HubAway`, also when nobody is there to answer."""
+    headers, data = await exchange(channel, subject, payload)
     if headers.startswith(_NOBODY):
         raise HubAway(f"nobody at the hub answers {subject}: the stream is missing, not ready, or not allowed")
     return headers, data

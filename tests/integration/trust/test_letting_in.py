@@ -11,7 +11,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from sync import jwt
+from sync import board, jwt
+from sync import fleet_names as names
 from sync.access import section
 from sync.channel import HubAway
 from tests.support.madehub import MadeHub, command, headquarters, run
@@ -56,11 +57,11 @@ class Joining:
         assert code == 0, done
         return dict(done["enrolled"])
 
-    def configure(self, enrolled: dict[str, Any], *servers: str) -> None:
+    def configure(self, enrolled: dict[str, Any], *servers: str, more: str = "") -> None:
         """What `enrol` has said belongs into entrepot.toml."""
         listed = ", ".join(json.dumps(server) for server in servers or enrolled["servers"][1:])
         hub = f'credentials = "{enrolled["credentials"]}"\ntls_ca = "{enrolled["tls_ca"]}"\nreplicas = {len(self.hub.urls)}'
-        self.region.configure(enrolled["servers"][0], manage=False, hub_more=hub)
+        self.region.configure(enrolled["servers"][0], manage=False, hub_more=hub, more=more)
         if listed:
             text = self.region.config.read_text()
             first = json.dumps(enrolled["servers"][0])
@@ -181,7 +182,9 @@ async def test_a_login_past_half_of_its_life_is_renewed_while_events_flow_and_it
         await hub.make_fleet_streams()
         joining = Joining(tmp_path / "region", hub)
         region = joining.region
-        joining.configure(await joining.let_in())
+        key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+        fleet = f'[fleet]\nrelease_keys = ["{key}"]\npresence_seconds = 0.5\npoll_seconds = 0.5'
+        joining.configure(await joining.let_in(), more=fleet)
         before = joining.credentials.read_text()
         seed = section(before, "USER NKEY SEED")
         held = jwt.read(section(before, "NATS USER JWT"))
@@ -215,8 +218,18 @@ async def test_a_login_past_half_of_its_life_is_renewed_while_events_flow_and_it
             assert "the hub is away" not in region.log.partition("the hub is connected")[2]
             _, rows = await headquarters(hub, "renew")
             assert rows[0]["state"] == "not due", rows
+            await until(lambda: _hears_from(hub), "its exact subjects are enough for heartbeats, too")
+            assert "ermissions violation" not in region.log.lower()
         assert await joining.at_the_hub() == expected(region.receipts)
         assert seed not in region.log
+
+
+async def _hears_from(hub: MadeHub) -> bool:
+    channel = await hub.enter(hub.keys() / "hub.creds", region="hq")
+    try:
+        return await board.last(channel, names.STATE_STREAM, names.presence("eu-de")) is not None
+    finally:
+        channel.close()
 
 
 def _age(joining: Joining, held: jwt.Claims) -> None:
