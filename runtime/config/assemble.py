@@ -245,7 +245,16 @@ class _Assembly:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
         self._check_api(sources)
         targets = {
-            name: configure_target(name, raw, model, where=self.where, reach=self.reach, warnings=self.warnings)
+            name: configure_target(
+                name,
+                raw,
+                model,
+                where=self.where,
+                directory=self.directory,
+                reach=self.reach,
+                read=self._table,
+                warnings=self.warnings,
+            )  # fmt: skip
             for name, raw in sorted(model.targets.items())
         }
         policy = self._policy()

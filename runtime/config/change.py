@@ -160,6 +160,8 @@ def _targets(old: Configuration, new: Configuration, turned: frozenset[str]) -> 
             detail = [*_keys(before.shared, after.shared), *_secrets(part, turned)]
             if type(before.settings) is type(after.settings):
                 detail += _keys(before.settings, after.settings)
+            if before.rules != after.rules:
+                detail.append("files")
             if old.directory != new.directory:
                 detail.append("folder of entrepot.toml")
             if detail:

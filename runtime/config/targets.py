@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -28,12 +30,15 @@ class ConfiguredTarget(Struct, frozen=True, kw_only=True):
     shared: TargetSettings
     adapter: TargetAdapter
     settings: Any
+    rules: str = ""
+    """SHA-256 over the files that the settings name."""
 
 
 def configure_target(
-    name: str, raw: dict[str, Any], model: Model, *, where: str, reach: Reach | None, warnings: list[str]
-) -> ConfiguredTarget:
-    """`[targets.<name>]`. Adds to `warnings`. Raises `ConfigError` with the place."""
+    name: str, raw: dict[str, Any], model: Model, *, where: str, directory: Path, reach: Reach | None,
+    read: Callable[[Path], str], warnings: list[str],
+) -> ConfiguredTarget:  # fmt: skip
+    """`[targets.<name>]`. Adds to `warnings`; `read` reads a file that belongs to it. Raises `ConfigError` with the place."""
     at = f"targets.{name}"
     own = {key: value for key, value in raw.items() if key in _SHARED_KEYS}
     if "adapter" not in own:
@@ -49,12 +54,15 @@ def configure_target(
     exposed = "" if reach is None else reach.exposes("targets", name, rest)
     if exposed:
         raise ConfigError(f"{where}: {at}.{exposed}: secrets, keys or the journal lie there")
+    named = getattr(adapter, "files", None)
     try:
         notes = adapter.check(settings, loopback=is_loopback(model.gateway.listen))
+        paths = named(settings, str(directory)) if named is not None else ()
+        rules = sha256("\0".join(read(Path(path)) for path in paths).encode()).hexdigest() if paths else ""
     except ConfigError as error:
         raise ConfigError(f"{where}: {at}: {error}", hint=error.hint) from None
     warnings += [f"{where}: {at}: {note}" for note in notes]
-    return ConfiguredTarget(name=name, shared=shared, adapter=adapter, settings=settings)
+    return ConfiguredTarget(name=name, shared=shared, adapter=adapter, settings=settings, rules=rules)
 
 
 def headquarters_key(model: Model, read: Callable[[str], str], *, where: str) -> bytes | None:

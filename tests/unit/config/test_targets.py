@@ -114,6 +114,19 @@ def test_a_changed_target_begins_anew_and_nothing_else(
     assert not plan.started
 
 
+def test_a_changed_rendering_begins_the_target_anew(load: Load, tmp_path: Path) -> None:
+    folder = '[targets.files]\nadapter = "file"\npath = "out"\nrendering = "stock.toml"\n'
+    rendering = 'rendering = "stock"\nversion = {}\nformat = "json"\n[fields]\nsku = "data.sku"\n'
+    (tmp_path / "stock.toml").write_text(rendering.format(1))
+    old = load(DOWNLINK + folder)
+    (tmp_path / "stock.toml").write_text(rendering.format(2))
+    new = load(DOWNLINK + folder)
+    assert old.digest != new.digest
+    plan = compare(old, new, {}, {})
+    assert [(change.part, change.detail) for change in plan.changes] == [("targets.files", "files")]
+    assert plan.targets_started == {"files"}
+
+
 def test_a_changed_downlink_is_read_over_a_new_connection(load: Load) -> None:
     for before, after in (("", DOWNLINK), (DOWNLINK, ""), (DOWNLINK, DOWNLINK + "poll_seconds = 1.0")):
         plan = compare(load(before), load(after), {}, {})
