@@ -91,7 +91,7 @@ class MadeHub:
         async with anyio.create_task_group() as tasks:
             for server in self.servers:
                 tasks.start_soon(server.start)
-        await until(self._ready, "the cluster has a leader")
+        await until(self._ready, "the cluster has a leader", 60)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -140,7 +140,7 @@ class MadeHub:
         chosen = server or self.urls[0]
         access = Access(self.settings(credentials, chosen), scope(region=region, environment=environment))
         noted = complaints if complaints is not None else []
-        return await connect(chosen, access, name="test", seconds_max=5, on_error=noted.append)
+        return await connect(chosen, access, name="test", seconds_max=20, on_error=noted.append)
 
     def login(
         self,

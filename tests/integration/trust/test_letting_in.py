@@ -263,7 +263,7 @@ async def test_a_revoked_region_is_cut_says_so_and_stays_out_through_restarts_of
                 server.stop()
             for server in hub.servers:
                 await server.start()
-            await until(hub._ready, "the hub is back, with the older claims in its configuration")
+            await until(hub._ready, "the hub is back, with the older claims in its configuration", 60)
             await region.persist([fact(n) for n in range(5, 8)])
             assert not (await region.status())["hub_connected"]
         for server in hub.servers:
