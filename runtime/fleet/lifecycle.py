@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from runtime.errors import Refused
-from runtime.fleet.documents import Revision, Stage, Timestamp
+from runtime.fleet.documents import VETO, Revision, Stage, Timestamp
 
 FAILED_MAX = 100
 """Versions that are remembered as failed; older ones are below the high-water mark anyway."""
@@ -268,7 +268,7 @@ def resume(state: State) -> State:
 
 def veto(state: State, reason: str) -> State:
     """The region does not take the newest version. Raises `Refused` when there is none."""
-    said = f"regional veto: {reason}"
+    said = f"{VETO} {reason}"
     if state.stage == "provisional":
         return revert(state, said)
     if state.stage in PENDING:
