@@ -21,6 +21,9 @@ _NULL_DOTNET_MS = -2_208_988_800_000
 """`/Date(-2208988800000)/`, 1900-01-01: what some .NET systems write for "no date"."""
 _NULL_YEARS = frozenset({"0000", "0001", "9999"})
 """0001-01-01 is .NET's "no date", 9999-12-31 everybody's "for ever"."""
+_MINUTE, _NO_TIME = timedelta(minutes=1), timedelta()
+_MINUTES_CHARS = len("2026-03-02T08:14:09+01:00")
+"""Longer ones may have an offset with seconds, which no event can say."""
 _DASHED_CHARS = 10
 _BETWEEN = ("", " ", "T")
 _COMPACT = frozenset({8, _DASHED_CHARS, 15})
@@ -47,8 +50,9 @@ def read_timed(value: Any, zone: tzinfo | None) -> Timed:
             try:
                 quick = datetime.fromisoformat(text)
                 if quick.tzinfo is not None:
-                    return quick, "exact"
-                if zone is not None:
+                    if len(text) <= _MINUTES_CHARS or not (quick.utcoffset() or _NO_TIME) % _MINUTE:
+                        return quick, "exact"
+                elif zone is not None:
                     return datetime.fromisoformat(text + _suffix(zone.utcoffset(quick))), "assumed_zone"
             except ValueError:
                 pass
@@ -92,7 +96,12 @@ def _suffix(offset: timedelta | None) -> str:
     """`+01:00`. The cache is bounded by the offsets of the zones in use, some of them to the second before 1900."""
     if offset is None:
         raise Bad("the zone has no offset for this time")
-    return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[19:]
+    return datetime(2000, 1, 1, tzinfo=timezone(_whole(offset))).isoformat()[19:]
+
+
+def _whole(offset: timedelta) -> timedelta:
+    """In minutes, as RFC 3339 has it: before 1900 zones kept the time of their sun, to the second."""
+    return round(offset / _MINUTE) * _MINUTE
 
 
 def _read_number(value: int | Decimal, zone: tzinfo | None) -> Timed:
@@ -214,7 +223,7 @@ def _in_zone(local: datetime, zone: tzinfo | None) -> datetime:
 @cache
 def _fixed(offset: timedelta | None) -> tzinfo:
     """A constant offset. The cache is bounded as that of `_suffix` is."""
-    return timezone(offset) if offset else UTC
+    return timezone(_whole(offset)) if offset else UTC
 
 
 def read_date(value: Any) -> date | None:

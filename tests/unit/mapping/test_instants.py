@@ -122,6 +122,20 @@ def test_the_date_of_a_time_is_the_one_that_is_written() -> None:
     assert read_date("2026-03-02T23:30:00-08:00") == date(2026, 3, 2)
 
 
+@pytest.mark.parametrize("text", ["00260302", "0026-03-02T08:14:09", "1850-01-01", "1850-01-01 00:00", "02.03.1850"])
+def test_an_offset_from_before_standard_time_is_told_in_whole_minutes(text: str) -> None:
+    moment = read_timed(text, BERLIN)[0]
+    assert moment is not None
+    assert moment.isoformat().endswith("+00:53")
+
+
+@pytest.mark.parametrize("offset", ["+01:00:30", "+010030", "-00:00:01", "+01:00:00.5"])
+def test_an_offset_with_seconds_is_refused(offset: str) -> None:
+    for fraction in ("", ".123456"):
+        with pytest.raises(Bad):
+            read_timed(f"2026-03-02T08:14:09{fraction}{offset}", None)
+
+
 SHAPES = [
     "20260302",
     "2026-03-02",
