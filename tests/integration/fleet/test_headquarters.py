@@ -393,7 +393,7 @@ async def test_an_action_is_signed_audited_and_its_result_is_told(tmp_path: Path
         )
         await client.jetstream().publish(names.result("eu-de", action.id), sign(agent._signer, RESULT, result))
 
-    await client.subscribe(names.action("eu-de", "*"), cb=obey)
+    await client.subscribe(names.newest_action("eu-de"), cb=obey)
     await client.flush()
     words = ("action", "eu-de", "pause", "--parameter", "source=wms", "--id", "p-1", "--wait", "20", "--expires", "2h")
     code, said = await fleet.json(*words)
