@@ -254,7 +254,7 @@ class _Assembly:
                 reach=self.reach,
                 read=self._table,
                 warnings=self.warnings,
-            )  # fmt: skip
+            )
             for name, raw in sorted(model.targets.items())
         }
         policy = self._policy()
