@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from importlib.metadata import version as package_version
 from sys import version_info
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -26,14 +26,9 @@ from runtime.config.assemble import Configuration
 from runtime.config.change import Plan
 from runtime.crew import Crew
 from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed
-from runtime.fleet.announcer import Announcer
-from runtime.fleet.answers import Answers
-from runtime.fleet.errands import Errands
 from runtime.fleet.force import Standing, load_in_force
 from runtime.fleet.regional import Regional, in_short
 from runtime.fleet.slots import Slots
-from runtime.fleet.steward import Steward
-from runtime.fleet.vitals import Vitals
 from runtime.gateway.server import Gateway, serve
 from runtime.journal.lock import JournalLock
 from runtime.journal.store import SQLITE_VERSION
@@ -54,6 +49,9 @@ from runtime.steps import Steps
 from runtime.supervise import supervise
 from runtime.watchdog import watch
 from runtime.watchpost import Watchpost, read_clocks
+
+if TYPE_CHECKING:
+    from runtime.fleet.steward import Steward
 
 COLLECT_OBJECTS = 20_000
 """Containers made between two looks of the collector: hardly anything here forms a circle."""
@@ -250,6 +248,13 @@ class Agent:
         standing = self._standing
         if standing is None or standing.state is None:
             return None
+        # An agent that nobody steers does not load what steers it.
+        from runtime.fleet.announcer import Announcer
+        from runtime.fleet.answers import Answers
+        from runtime.fleet.errands import Errands
+        from runtime.fleet.steward import Steward
+        from runtime.fleet.vitals import Vitals
+
         slots = Slots(self._first.data_dir)
         if await run_sync(slots.read) != standing.found:
             raise JournalInUse("another agent was still ending when this one began", hint="start it again")

@@ -22,7 +22,6 @@ from sync.advice import UNUSABLE, next_step
 from sync.channel import Channel, HubAway
 from sync.connection import connect
 from sync.downlink import Downlink
-from sync.examination import Examination
 from sync.jwt import Claims
 from sync.renewal import Renewal
 from sync.settings import HubSettings
@@ -182,6 +181,8 @@ class NatsLink:
 
     async def examine(self, lanes: Sequence[str], *, refill_hours: int, now_us: int) -> list[Finding]:
         """See `runtime.ports.HubLink`."""
+        from sync.examination import Examination
+
         return await Examination(self._settings, self._scope, refill_hours=refill_hours, now_us=now_us).findings(lanes)
 
     async def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:

@@ -1,24 +1,22 @@
-"""NATS keys: Ed25519 pairs that name operators, accounts and users. The seed is the secret; `public` may be shown."""
+"""NATS keys: Ed25519 pairs that name operators, accounts and users. The seed is the secret; `public` may be shown.
+
+The library behind them is loaded with the first key: it takes more than a megabyte.
+"""
 
 from __future__ import annotations
 
 import os
 from typing import Literal
 
-import nkeys
-
 Kind = Literal["operator", "account", "user"]
-_PREFIXES: dict[Kind, int] = {
-    "operator": nkeys.PREFIX_BYTE_OPERATOR,
-    "account": nkeys.PREFIX_BYTE_ACCOUNT,
-    "user": nkeys.PREFIX_BYTE_USER,
-}
 
 
 class Key:
     """One pair. Raises `ValueError` for a text that is no seed, or a mistyped one."""
 
     def __init__(self, seed: str) -> None:
+        import nkeys
+
         self.seed = seed.strip()
         try:
             written = self.seed.encode("ascii")
@@ -39,4 +37,11 @@ class Key:
 
 def make(kind: Kind) -> Key:
     """A new pair from the system's randomness."""
-    return Key(bytes(nkeys.encode_seed(os.urandom(32), _PREFIXES[kind])).decode())
+    import nkeys
+
+    prefixes: dict[Kind, int] = {
+        "operator": nkeys.PREFIX_BYTE_OPERATOR,
+        "account": nkeys.PREFIX_BYTE_ACCOUNT,
+        "user": nkeys.PREFIX_BYTE_USER,
+    }
+    return Key(bytes(nkeys.encode_seed(os.urandom(32), prefixes[kind])).decode())

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from anyio.to_thread import run_sync
 
-from runtime.doctor.examine import examine
 from runtime.errors import EntrepotError
 from runtime.fleet.egress import gate
 from runtime.fleet.probes import PROBES
@@ -65,6 +64,8 @@ class Answers:
         ]
 
     async def _doctor(self) -> Any:
+        from runtime.doctor.examine import examine  # with all that it looks at it would cost each agent its memory
+
         path = self._kernel.configuration.path
         return [msgspec.to_builtins(finding) for finding in await run_sync(lambda: list(examine(lambda: path)))]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime import clock
 from runtime.config.assemble import Configuration
@@ -10,8 +10,10 @@ from runtime.errors import Permanent, Refused
 from runtime.fleet import lifecycle
 from runtime.fleet.lifecycle import LOCAL, Override, State
 from runtime.fleet.slots import Slots
-from runtime.fleet.steward import Steward
 from runtime.status import RevisionStatus
+
+if TYPE_CHECKING:
+    from runtime.fleet.steward import Steward
 
 HOURS_MAX = 24 * 14
 """An override that lasts for ever is no override: then the revision has to change, or the local file."""
