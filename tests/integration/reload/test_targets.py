@@ -121,6 +121,7 @@ async def test_what_was_rejected_is_shown_masked_and_retried_or_discarded_and_a_
         assert "answered 410" in (await deliveries(region, "enable", "erp"))["was"]
         await until_target(region, delivered=3, pending=0)
         assert sorted(ledger.keys) == ["hq.eu-de.1.1", "hq.eu-de.1.3", "hq.eu-de.1.4"]
+        await region.alerted("target_disabled", raised=False)
         code, out, _ = await region.run("status")
         assert "target" in out
         assert code in {0, 1}
