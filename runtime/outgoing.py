@@ -16,13 +16,13 @@ from msgspec import Struct
 from yarl import URL
 
 from runtime.errors import ConfigError, Retryable
-from runtime.policy.addresses import OPEN_HINT, PUBLIC, TLS_HINT, Origin, Reach, check_origin, is_private, refusal
+from runtime.policy.addresses import PUBLIC, Origin, Reach, check_origin, is_private, refusal
 
 CONNECTIONS_MAX = 16
 """To one origin at once."""
 KEEP_SECONDS = 4.0
 """How long an idle connection is kept: less than servers do (Node: 5 s), or the next request would meet a closed one."""
-AGENT = "entrepot"
+HEADERS = {"User-Agent": "entrepot", "Accept-Encoding": "identity"}
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -58,9 +58,9 @@ class CheckedResolver(AbstractResolver):
         for result in found:
             why = refusal(result["host"], self._reach)
             if why:
-                raise Unreachable(f"{self._origin} leads to an address that {why}", OPEN_HINT)
+                raise Unreachable(f"{self._origin} leads to an address that {why}", self._reach.open_hint)
             if self._origin.plain and not is_private(result["host"]):
-                raise Unreachable(f"{self._origin} leads out of the site without TLS", TLS_HINT)
+                raise Unreachable(f"{self._origin} leads out of the site without TLS", self._reach.tls_hint)
         return found
 
     async def close(self) -> None:
@@ -102,7 +102,7 @@ class Outgoing:
                 method,
                 url,
                 data=body or None,
-                headers={"User-Agent": AGENT, "Accept-Encoding": "identity", **headers},
+                headers=headers,
                 allow_redirects=False,
             ) as answer:
                 read = await _first_bytes(answer, answer_bytes_max)
@@ -127,22 +127,40 @@ class Outgoing:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = CheckedResolver(self.origin, self._reach, self._resolver or aiohttp.ThreadedResolver())
-            connector = aiohttp.TCPConnector(
-                resolver=resolver,
-                use_dns_cache=False,
-                limit=CONNECTIONS_MAX,
-                keepalive_timeout=KEEP_SECONDS,
-                ssl=self._ssl or True,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=self._timeout,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
+            self._session = open_session(
+                self.origin, self._reach, timeout=self._timeout, trust=self._ssl, resolver=self._resolver
             )
         return self._session
+
+
+def open_session(
+    origin: Origin,
+    reach: Reach,
+    *,
+    timeout: aiohttp.ClientTimeout,
+    connections_max: int = CONNECTIONS_MAX,
+    trust: ssl.SSLContext | None = None,
+    resolver: AbstractResolver | None = None,
+) -> aiohttp.ClientSession:
+    """Connects to checked addresses only. The origin is one that `check_origin` took: of an address no resolver is asked.
+
+    `trust` None: the system's certificates. `resolver` None: the machine's.
+    """
+    connector = aiohttp.TCPConnector(
+        resolver=CheckedResolver(origin, reach, resolver or aiohttp.ThreadedResolver()),
+        use_dns_cache=False,
+        limit=connections_max,
+        keepalive_timeout=KEEP_SECONDS,
+        ssl=trust or True,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        headers=HEADERS,
+    )
 
 
 async def _first_bytes(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:

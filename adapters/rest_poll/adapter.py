@@ -20,9 +20,9 @@ from adapters.rest_poll.cursor import (
 )
 from adapters.rest_poll.pages import Item, Page, read_page
 from adapters.rest_poll.settings import RestPollSettings, check_polling
-from adapters.sdk.addresses import pin
 from adapters.sdk.answers import NOT_MODIFIED, Answer, NotThere
 from adapters.sdk.fetcher import Fetcher
+from adapters.sdk.pin import pin
 from runtime.envelope import Message, Receipt
 from runtime.errors import EntrepotError, Refused, Retryable, StorageFull
 from runtime.ports import Request, SourceContext

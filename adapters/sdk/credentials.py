@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from adapters.sdk import answers
-from adapters.sdk.addresses import pin
 from adapters.sdk.fetching import Fetching
 from adapters.sdk.partner import Partner
+from adapters.sdk.pin import pin
 from runtime.errors import ConfigError, Permanent, Retryable
 
 TOKEN_BYTES_MAX = 65_536
@@ -106,7 +106,7 @@ class Credentials:
             raise Permanent(
                 f"{partner.pin.origin} gives no token ({answer.status})", hint="look at client_id, secret and scope"
             )
-        answers.judge(answer, partner.pin.origin, 0)
+        answers.judge(answer, str(partner.pin.origin), 0)
         try:
             token = msgspec.json.decode(answer.body, type=Token)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -11,12 +11,12 @@ from typing import Self
 import anyio
 
 from adapters.sdk import answers
-from adapters.sdk.addresses import pin
 from adapters.sdk.answers import Answer, NotThere
 from adapters.sdk.credentials import Credentials
 from adapters.sdk.fetching import Fetching
 from adapters.sdk.pace import Pace
 from adapters.sdk.partner import Partner
+from adapters.sdk.pin import pin
 from runtime.errors import Permanent, Refused, Retryable
 from runtime.ports import SourceContext
 
@@ -63,7 +63,7 @@ class Fetcher:
         await self._turn()
         try:
             answer = await self._ask(url, headers or {})
-            answers.judge(answer, self.pin.origin, self._context.now_us())
+            answers.judge(answer, str(self.pin.origin), self._context.now_us())
         except NotThere:
             self.pace.succeeded()
             raise

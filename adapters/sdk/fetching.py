@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from adapters.sdk.addresses import Network
 from adapters.sdk.scheme import HeaderName
 from runtime.errors import ConfigError
+from runtime.policy.addresses import Kind
 from runtime.policy.retry import Backoff
 
 Address = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -58,8 +58,8 @@ class Fetching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How we prove who we are."""
     headers: dict[HeaderName, Text] = {}
     """Sent with each request, e.g. `Accept`. Nothing secret: that belongs into `login`."""
-    networks: list[Network] = []
-    """Where the host's name may lead beside the public Internet. Link-local addresses are always refused."""
+    networks: list[Kind] = []
+    """Where the host's name may lead beside the public Internet. Link-local and other special addresses are always refused."""
     requests_per_hour_max: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000
     """Budget. A tenth of it may go out at once, the rest evenly."""
     request_seconds_max: Annotated[float, Meta(gt=0, le=600)] = 30.0

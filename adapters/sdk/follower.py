@@ -12,10 +12,10 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from adapters.sdk.addresses import pin
 from adapters.sdk.answers import Answer
 from adapters.sdk.fetcher import Fetcher
 from adapters.sdk.fetching import Fetching, Text, check_login
+from adapters.sdk.pin import pin
 from adapters.sdk.scheme import HeaderName
 from runtime.envelope import Message
 from runtime.errors import EntrepotError, Permanent, Refused, Retryable, StorageFull

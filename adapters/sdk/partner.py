@@ -1,49 +1,27 @@
-"""Speaks HTTP to one pinned host: every address of its name is checked, and the connection goes to a checked one.
+"""Asks one pinned host for whole documents: bounded in time and bytes, no redirects, nothing compressed.
 
-Bounded in time and bytes; no redirects, no cookies, no proxies, nothing compressed.
+Which address is connected to, `runtime.outgoing` decides.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from adapters.sdk.addresses import Pin, judge
 from adapters.sdk.answers import Answer
-from runtime.errors import Permanent, Retryable
+from adapters.sdk.pin import Pin
+from runtime.errors import Permanent, Refused, Retryable
+from runtime.outgoing import Unreachable, open_session
 
 CHUNK_BYTES = 65_536
 CONNECTIONS_MAX = 2
-_PLAIN = {"Accept-Encoding": "identity", "User-Agent": "entrepot"}
-
-
-class CheckedResolver(AbstractResolver):
-    """Looks a name up once for each connection; raises `Refused` if one of its addresses may not be connected to."""
-
-    def __init__(self, pin: Pin) -> None:
-        self._networks = pin.networks
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of a name, all of them judged."""
-        found = await self._resolver.resolve(host, port, family)
-        for one in found:
-            judge(one["host"], self._networks)
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
 
 
 class Partner:
-    """Use it as an async context: connections last as long. `resolver` None: the machine's, checked."""
+    """Use it as an async context: connections last as long."""
 
     def __init__(self, pin: Pin, *, seconds_max: float, bytes_max: int) -> None:
         self.pin = pin
@@ -52,11 +30,9 @@ class Partner:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(resolver=CheckedResolver(self.pin), use_dns_cache=False, limit=CONNECTIONS_MAX)
-        self._session = aiohttp.ClientSession(
-            connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
-            trust_env=False, headers=_PLAIN,
-        )  # fmt: skip
+        self._session = open_session(
+            self.pin.origin, self.pin.reach, timeout=self._timeout, connections_max=CONNECTIONS_MAX
+        )
         return self
 
     async def __aexit__(
@@ -81,7 +57,7 @@ class Partner:
                     status=answer.status,
                     headers={name.lower(): value for name, value in answer.headers.items()},
                     links=answer.headers.getall("Link", []),
-                    body=await _read(answer, bytes_max or self._bytes_max, self.pin.origin),
+                    body=await _read(answer, bytes_max or self._bytes_max, str(self.pin.origin)),
                 )
         except TimeoutError:
             raise Retryable(f"{self.pin.origin} did not answer in time") from None
@@ -92,8 +68,17 @@ class Partner:
             ) from None
         except (aiohttp.InvalidURL, ValueError) as error:
             raise Permanent(f"{self.pin.origin} cannot be asked like this ({type(error).__name__})") from None
+        except aiohttp.ClientConnectorDNSError as error:
+            raise _unresolved(str(self.pin.origin), error) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Retryable(f"{self.pin.origin} cannot be reached ({type(error).__name__})") from None
+
+
+def _unresolved(origin: str, error: aiohttp.ClientConnectorDNSError) -> Refused | Retryable:
+    cause = error.os_error
+    if isinstance(cause, Unreachable):
+        return Refused(cause.sentence, hint=cause.hint)
+    return Retryable(f"{origin} cannot be reached: its name cannot be resolved")
 
 
 async def _read(answer: aiohttp.ClientResponse, bytes_max: int, origin: str) -> bytes:

@@ -7,7 +7,9 @@ them differs from version to version. An IPv4 address inside an IPv6 one is judg
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Literal
 
 from msgspec import Struct
 
@@ -15,12 +17,14 @@ from runtime.errors import ConfigError
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+Kind = Literal["loopback", "private"]
+"""What a setting may open as a whole: this machine, and its site."""
 
-_ORIGIN = re.compile(r"(https?)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"((?i:https?))://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _NUMBER = re.compile(r"[0-9]*|0x[0-9a-f]*")
 """The last part of a host that some resolvers take for an address."""
 
-PRIVATE = {
+PRIVATE: dict[Kind, tuple[str, ...]] = {
     "loopback": ("127.0.0.0/8", "::1/128"),
     "private": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"),
 }
@@ -40,12 +44,12 @@ SPECIAL = {
 """Never an address of a partner; only a network that is named in full opens them."""
 
 
-def _networks(table: dict[str, tuple[str, ...]]) -> list[tuple[str, Network]]:
-    return [(kind, ip_network(text)) for kind, texts in table.items() for text in texts]
+def _networks(table: Iterable[tuple[str, tuple[str, ...]]]) -> list[tuple[str, Network]]:
+    return [(kind, ip_network(text)) for kind, texts in table for text in texts]
 
 
-_SPECIAL = _networks(SPECIAL)
-_PRIVATE = _networks(PRIVATE)
+_SPECIAL = _networks(SPECIAL.items())
+_PRIVATE = _networks(PRIVATE.items())
 _NAT64 = IPv6Network("64:ff9b::/96")
 _GLOBAL6 = IPv6Network("2000::/3")
 
@@ -53,11 +57,24 @@ _GLOBAL6 = IPv6Network("2000::/3")
 class Reach(Struct, frozen=True, kw_only=True):
     """How far a connection may go beyond the public Internet."""
 
-    private: bool = False
+    kinds: frozenset[Kind] = frozenset()
     networks: tuple[Network, ...] = ()
+    keys: str = "allow_private = true, or its network in allow_networks"
+    """The settings that widen it, as the hint of a refusal names them."""
+
+    @property
+    def open_hint(self) -> str:
+        """What a person can do about a refused address."""
+        return f"if it is meant, set {self.keys}"
+
+    @property
+    def tls_hint(self) -> str:
+        """What a person can do about plain http."""
+        return f"use https; plain http is for addresses of the site, with {self.keys}"
 
 
 PUBLIC = Reach()
+SITE = Reach(kinds=frozenset(PRIVATE))
 
 
 def read_reach(allow_private: bool, allow_networks: list[str]) -> Reach:
@@ -68,7 +85,7 @@ def read_reach(allow_private: bool, allow_networks: list[str]) -> Reach:
             networks.append(ip_network(text))
         except ValueError as error:
             raise ConfigError(f"allow_networks: {error}", hint="for example 10.20.0.0/16") from None
-    return Reach(private=allow_private, networks=tuple(networks))
+    return Reach(kinds=SITE.kinds if allow_private else frozenset(), networks=tuple(networks))
 
 
 def refusal(text: str, reach: Reach = PUBLIC) -> str:
@@ -84,7 +101,7 @@ def refusal(text: str, reach: Reach = PUBLIC) -> str:
         return f"is {kind}"
     kind = _kind(address, _PRIVATE)
     if kind:
-        return "" if reach.private else f"is {kind}"
+        return "" if kind in reach.kinds else f"is {kind}"
     if isinstance(address, IPv6Address) and address not in _GLOBAL6:
         return "is not a public address"
     return ""
@@ -92,10 +109,19 @@ def refusal(text: str, reach: Reach = PUBLIC) -> str:
 
 def is_private(text: str) -> bool:
     """Whether an address belongs to this machine or its site, where plain http is bearable."""
+    return bool(_own(text))
+
+
+def is_loopback(text: str) -> bool:
+    """Whether an address is this machine's own."""
+    return _own(text) == "loopback"
+
+
+def _own(text: str) -> str:
     try:
-        return bool(_kind(_inner(ip_address(text)), _PRIVATE))
+        return _kind(_inner(ip_address(text)), _PRIVATE)
     except ValueError:
-        return False
+        return ""
 
 
 def _inner(address: Address) -> Address:
@@ -124,6 +150,11 @@ class Origin(Struct, frozen=True):
         return self.scheme == "http"
 
     @property
+    def local(self) -> bool:
+        """Whether it says of itself that it is this machine."""
+        return self.host == "localhost" or is_loopback(self.host)
+
+    @property
     def literal(self) -> bool:
         """Whether the host is an address and no name."""
         try:
@@ -139,7 +170,14 @@ class Origin(Struct, frozen=True):
 
 
 def split_origin(url: str, reach: Reach = PUBLIC) -> tuple[Origin, str]:
-    """The origin and the rest (path and query) of an address that a person wrote. Raises `ConfigError`."""
+    """The origin, checked, and the rest (path and query) of an address that a person wrote. Raises `ConfigError`."""
+    origin, rest = read_origin(url)
+    check_origin(origin, reach)
+    return origin, rest
+
+
+def read_origin(url: str) -> tuple[Origin, str]:
+    """The same, not checked yet. Raises `ConfigError` for what is spelled so that readers could differ."""
     match = _ORIGIN.match(url)
     rest = url[match.end() :] if match is not None else ""
     if match is None or rest[:1] not in ("", "/", "?"):
@@ -147,11 +185,10 @@ def split_origin(url: str, reach: Reach = PUBLIC) -> tuple[Origin, str]:
             "url is not an http address with a plain host",
             hint="for example https://partner.example/hooks; no user name in it, and a host with umlauts as xn--…",
         )
-    scheme, host, port = match[1], match[2].strip("[]").lower(), int(match[3] or 0)
+    scheme, host, port = match[1].lower(), match[2].strip("[]").lower(), int(match[3] or 0)
     origin = Origin(scheme, host, port or (80 if scheme == "http" else 443))
     if origin.port > 65_535:
         raise ConfigError(f"url names the port {origin.port}; there are 65535")
-    check_origin(origin, reach)
     return origin, rest if rest.startswith("/") else f"/{rest}"
 
 
@@ -160,16 +197,14 @@ def check_origin(origin: Origin, reach: Reach) -> None:
     if origin.literal:
         why = refusal(origin.host, reach)
         if why:
-            raise ConfigError(f"url leads to {origin.host}, which {why}", hint=OPEN_HINT)
+            raise ConfigError(f"url leads to {origin.host}, which {why}", hint=reach.open_hint)
         if origin.plain and not is_private(origin.host):
             raise ConfigError(
-                "url is http and leads out of the site: everybody on the way could read it", hint=TLS_HINT
+                "url is http and leads out of the site: everybody on the way could read it", hint=reach.tls_hint
             )
     elif _NUMBER.fullmatch(origin.host.rstrip(".").rpartition(".")[2]):
         raise ConfigError("url holds an address in an unusual form", hint="write it as four numbers with dots")
-    elif origin.plain and not (reach.private or reach.networks):
-        raise ConfigError("url is http: everybody on the way could read it", hint=TLS_HINT)
-
-
-OPEN_HINT = "if it is meant, set allow_private = true, or name its network in allow_networks"
-TLS_HINT = "use https; plain http is for addresses of the site, with allow_private = true or allow_networks"
+    elif origin.local and all(refusal(own, reach) for own in ("127.0.0.1", "::1")):
+        raise ConfigError(f"url leads to {origin.host}, which is this machine", hint=reach.open_hint)
+    elif origin.plain and not (reach.kinds or reach.networks):
+        raise ConfigError("url is http: everybody on the way could read it", hint=reach.tls_hint)

@@ -13,12 +13,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from runtime.errors import ConfigError, Retryable
 from runtime.outgoing import Answer, Outgoing
-from runtime.policy.addresses import PUBLIC, Origin, Reach, split_origin
+from runtime.policy.addresses import PUBLIC, SITE, Origin, Reach, split_origin
 from tests.support.authority import Authority
 from tests.support.receivers import receiver
 
 pytestmark = pytest.mark.anyio
-SITE = Reach(private=True)
 
 
 class Names(AbstractResolver):

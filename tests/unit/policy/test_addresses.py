@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import ConfigError
-from runtime.policy.addresses import PUBLIC, Reach, is_private, read_reach, refusal, split_origin
-
-SITE = Reach(private=True)
+from runtime.policy.addresses import PUBLIC, SITE, Reach, is_private, read_reach, refusal, split_origin
 
 
 @pytest.mark.parametrize(
