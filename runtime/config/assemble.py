@@ -167,9 +167,9 @@ class Configuration(Struct, frozen=True, kw_only=True):
         except ConfigError as error:
             raise ConfigError(f"{self.path}: sources.{name}: {error}", hint=error.hint) from None
 
-    def try_targets(self) -> None:
-        """Make every target once; nothing is delivered. Raises `ConfigError`."""
-        for name in self.targets:
+    def try_targets(self, names: Iterable[str] | None = None) -> None:
+        """Make every target once; nothing is delivered. `names`: not all of them. Raises `ConfigError`."""
+        for name in self.targets if names is None else names:
             self.make_target(name, lambda *_, **__: None)
 
     def check_hub_files(self) -> None:

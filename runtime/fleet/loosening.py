@@ -14,6 +14,7 @@ from runtime.access.settings import AccessSettings
 from runtime.clearance import Policy, compile_policy
 from runtime.clearance.compare import loosened
 from runtime.config.assemble import Configuration
+from runtime.fleet.outflow import outflows
 from runtime.gateway.settings import GatewaySettings, is_loopback, parse_listen
 from runtime.vault import SCHEME
 
@@ -36,6 +37,7 @@ def loosenings(local: Configuration, new: Configuration, *, today: date) -> list
         *_hub(local.model.hub, new.model.hub),
         *_sources(local.model.sources, new.model.sources),
         *_secrets(local.references, new.references),
+        *outflows(local, new),
     ]
 
 

@@ -38,6 +38,7 @@ def rehearse(path: Path, overlay: Overlay, running: Configuration, *, regional: 
     plan = compare(running, new, secrets, secrets)
     # What is broken on this machine already is not the revision's fault.
     new.try_sources(plan.started)
+    new.try_targets(plan.targets_started)
     if plan.uplink:
         new.check_hub_files()
     parts = "; ".join(f"{change.part} {change.change} {change.detail}".strip() for change in plan.changes)

@@ -11,7 +11,9 @@ import pytest
 
 from runtime.config.assemble import load_configuration
 from runtime.config.overlay import Overlay
+from runtime.errors import ConfigError, Refused
 from runtime.fleet.loosening import loosenings
+from runtime.fleet.rehearsal import rehearse
 from tests.support.region import MAPPING, POLICY
 
 TODAY = date(2026, 3, 2)
@@ -173,3 +175,135 @@ def test_a_policy_is_compared_leaf_by_leaf_and_day_by_day(loosened: Loosened) ->
     later = loosened(policy=POLICY + LATER)
     assert later
     assert all(sentence.endswith("(from 2026-05-01)") for sentence in later)
+
+
+BRANCH = """
+[lanes.partner]
+[downlink]
+public_key = "hq.pub"
+[targets.erp]
+adapter = "http"
+url = "https://erp.example/orders"
+filters = [{ prefix = { type = "entrepot.order" } }]
+auth = { bearer = "secret://erp" }
+retry = { attempts_max = 5 }
+[targets.broker]
+adapter = "webhook_out"
+url = "https://broker.example/in"
+reads = "partner"
+secrets = ["secret://broker"]
+"""
+
+
+@pytest.fixture
+def branch(tmp_path: Path) -> Path:
+    """A region with two targets: one of the inbox, one of a lane."""
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    (tmp_path / "policy.toml").write_text(POLICY)
+    (tmp_path / "hq.pub").write_text("00" * 32)
+    path = tmp_path / "entrepot.toml"
+    laned = LOCAL.replace('mapping = "mapping.toml"', 'mapping = "mapping.toml"\nlane = "realtime"')
+    path.write_text(laned.replace("10.0.0.5:8443", "127.0.0.1:8443") + BRANCH)
+    return path
+
+
+def diverted(path: Path, settings: dict[str, Any], files: dict[str, Path] | None = None) -> list[str]:
+    overlay = Overlay(version=1, settings=settings, files=files or {})
+    return loosenings(load_configuration(path), load_configuration(path, overlay), today=TODAY)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"targets": {"erp": {"retry": {"attempts_max": None, "seconds_max": 60.0}, "reads": "inbox"}}},
+        {"targets": {"erp": {"in_flight_max": 2, "expire_hours": 3, "timeout_seconds": 5.0, "on_letter": "park"}}},
+        {"targets": {"broker": {"breaker_failures_max": 9, "breaker_open_seconds": 5.0}}},
+        {"targets": {"erp": None, "broker": None}},
+        {"targets": {"broker": None}, "routes": [{"when": {"source": "wms"}, "lane": "partner"}]},
+        {"downlink": {"poll_seconds": 5.0}},
+        {"downlink": None},
+    ],
+    ids=str,
+)
+def test_headquarters_tunes_how_a_target_delivers_and_takes_it_away(branch: Path, settings: dict[str, Any]) -> None:
+    assert diverted(branch, settings) == []
+
+
+NEW = {"adapter": "http", "url": "https://other.example/"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"targets": {"more": NEW}}, "targets.more: the local file has no such target"),
+        ({"targets": {"more": {**NEW, "reads": "partner"}}}, "targets.more: the local file has no such target"),
+        ({"targets": {"more": {"adapter": "file", "path": "out"}}}, "targets.more: the local file has no such target"),
+        ({"targets": {"erp": {"url": "https://other.example/orders"}}}, "targets.erp.url"),
+        ({"targets": {"erp": {"url": "https://erp.example/other"}}}, "targets.erp.url"),
+        ({"targets": {"erp": {"reads": "realtime"}}}, "targets.erp.reads"),
+        ({"targets": {"erp": {"filters": []}}}, "targets.erp.filters"),
+        ({"targets": {"erp": {"filters": None}}}, "targets.erp.filters"),
+        ({"targets": {"erp": {"allow_private": True}}}, "targets.erp.allow_private"),
+        ({"targets": {"erp": {"allow_networks": ["10.0.0.0/8"]}}}, "targets.erp.allow_networks"),
+        ({"targets": {"erp": {"ca_file": "hq.pub"}}}, "targets.erp.ca_file"),
+        ({"targets": {"erp": {"auth": {"bearer": "secret://fresh"}}}}, "targets.erp.auth"),
+        ({"targets": {"erp": {"headers": {"X-Tenant": "other"}}}}, "targets.erp.headers"),
+        ({"targets": {"broker": {"url": "https://other.example/in"}}}, "targets.broker.url"),
+        ({"targets": {"broker": {"reads": "inbox"}}}, "targets.broker.reads"),
+        ({"targets": {"erp": {**NEW, "adapter": "webhook_out", "secrets": ["secret://s"], "auth": None}}}, "erp.adapter"),
+        ({"routes": [{"when": {"source": "wms"}, "lane": "partner"}]}, "routes: other events would reach targets.broker"),
+        ({"sources": {"wms": {"lane": "partner"}}}, "sources.wms.lane: its events would reach targets.broker"),
+        ({"downlink": {"region": "other"}}, "downlink.region: hq → other"),
+        ({"downlink": {"public_key": None}}, "downlink.public_key"),
+        ({"downlink": {"public_key": "other.pub"}}, "downlink.public_key"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_headquarters_sends_no_data_of_the_region_elsewhere(branch: Path, settings: dict[str, Any], told: str) -> None:
+    (branch.parent / "other.pub").write_text("11" * 32)
+    found = diverted(branch, settings)
+    assert any(told in sentence for sentence in found), found
+
+
+def test_a_revision_brings_no_other_key_under_the_name_of_headquarters_key(branch: Path, tmp_path: Path) -> None:
+    (tmp_path / "brought.pub").write_text("11" * 32)
+    found = diverted(branch, {}, {"hq.pub": tmp_path / "brought.pub"})
+    assert found == ["downlink.public_key: another key would count as headquarters'"]
+
+
+def test_a_region_that_takes_nothing_in_is_not_made_to(loosened: Loosened) -> None:
+    assert loosened({"downlink": {"region": "hq"}}) == ["downlink: the local file takes nothing in from headquarters"]
+
+
+def tried(path: Path, settings: dict[str, Any], *, regional: bool) -> str:
+    overlay = Overlay(version=1, settings=settings)
+    return rehearse(path, overlay, load_configuration(path), regional=regional, today=TODAY)
+
+
+@pytest.fixture
+def working(branch: Path) -> Path:
+    """The same, with its secrets on disk; the broker's is none that signs."""
+    folder = branch.parent / "secrets"
+    folder.mkdir()
+    for name in ("new", "old", "shop", "erp", "broker"):
+        (folder / name).write_text("no-signing-secret")
+        (folder / name).chmod(0o600)
+    (folder / "shop").write_text("whsec_" + "QUJD" * 11)
+    text = branch.read_text()
+    tls = text[text.index("[gateway.tls]") : text.index("[secrets]")]
+    branch.write_text(text.replace(tls, ""))
+    return branch
+
+
+def test_a_diverted_target_is_refused_with_the_reason_unless_the_region_has_signed(working: Path) -> None:
+    elsewhere = {"targets": {"erp": {"url": "https://other.example/orders"}}}
+    with pytest.raises(Refused, match=r"only the region may loosen: targets\.erp\.url"):
+        tried(working, elsewhere, regional=False)
+    assert "targets.erp" in tried(working, elsewhere, regional=True)
+
+
+def test_a_target_that_a_revision_touches_is_tried_and_no_other(working: Path) -> None:
+    assert "targets.erp" in tried(working, {"targets": {"erp": {"in_flight_max": 2}}}, regional=False)
+    with pytest.raises(ConfigError, match=r"targets\.broker"):
+        tried(working, {"targets": {"broker": {"in_flight_max": 2}}}, regional=False)

@@ -79,6 +79,32 @@ def test_headquarters_has_no_folder_with_secrets_read(config: Path, path: str) -
     load_configuration(config, Overlay(version=1, settings={"sources": {"more": {"poll_seconds": 5}}}))
 
 
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("path", "secrets"),
+        ("path", "state"),
+        ("path", "."),
+        ("path", "/"),
+        ("rendering", "secrets/wms"),
+        ("rendering", "region.creds"),
+        ("rendering", "x/../state/journal.db"),
+    ],
+)
+def test_headquarters_has_no_target_reach_where_secrets_keys_or_the_journal_lie(
+    config: Path, key: str, place: str
+) -> None:
+    target = {"adapter": "file", "path": "out", key: place}
+    with pytest.raises(ConfigError, match=rf"targets\.more\.{key}: secrets, keys or the journal lie there"):
+        load_configuration(config, Overlay(version=1, settings={"targets": {"more": target}}))
+    load_configuration(config, Overlay(version=1, settings={"targets": {"more": {"adapter": "file", "path": "out"}}}))
+
+
+def test_what_the_local_file_says_of_a_target_stays_when_it_is_tuned(config: Path) -> None:
+    config.write_text(config.read_text() + '[targets.own]\nadapter = "file"\npath = "state/out"\n')
+    load_configuration(config, Overlay(version=1, settings={"targets": {"own": {"in_flight_max": 1}}}))
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../x", "./x", "a//x", "x\n", ".x", "a/..", ""])
 def test_a_file_of_a_revision_has_a_plain_name(name: str) -> None:
     with pytest.raises(Refused, match="no plain relative path"):
