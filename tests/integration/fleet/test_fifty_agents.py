@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -56,10 +56,7 @@ class Crowd:
             wrong.update({n: rows[n] for n in names if any(rows[n][key] != value for key, value in wanted.items())})
             return None if wrong else rows
 
-        try:
-            return dict(await until(is_so, f"ls says {wanted}", STEP_SECONDS_MAX))
-        except AssertionError as error:
-            raise AssertionError(f"{error}; but {wrong}") from None
+        return dict(await within(is_so, f"ls says {wanted}", wrong))
 
     async def stages(self, names: list[str]) -> dict[str, Any]:
         """What each agent itself says of its revision."""
@@ -79,7 +76,7 @@ class Crowd:
                 await self.send(begun)
             return len(begun) == len(self.broken)
 
-        await until(is_so, f"all that break are on trial: {last}", STEP_SECONDS_MAX)
+        await within(is_so, "all that break are on trial", last)
 
     async def reverted(self, version: int) -> None:
         """Until all that break have gone back, with partners that go on sending."""
@@ -91,7 +88,7 @@ class Crowd:
             await self.send(left)
             return not left
 
-        await until(is_so, f"they revert: {last}", STEP_SECONDS_MAX)
+        await within(is_so, "they revert", last)
         assert {(now["version"], now["in_force"], now["confirmed"]) for now in last.values()} == {(version, 1, 1)}
 
     async def send(self, names: list[str]) -> None:
@@ -104,6 +101,14 @@ class Crowd:
         """One message to each, until there is a receipt."""
         for name in names:
             await self.regions[name].persist([fact(next(NUMBERS))])
+
+
+async def within(condition: Callable[[], Awaitable[Any]], what: str, seen: dict[str, Any]) -> Any:
+    """`until`; a failure says what was seen last."""
+    try:
+        return await until(condition, what, STEP_SECONDS_MAX)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; seen: {seen}") from None
 
 
 def is_third(name: str) -> bool:
