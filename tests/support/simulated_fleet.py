@@ -226,13 +226,15 @@ class Fleet:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
 
-    async def run(self, *words: str) -> tuple[int, str, str]:
+    async def run(self, *words: str, seconds_max: float = 60) -> tuple[int, str, str]:
         """`entrepot fleet …` as a person types it: (exit code, stdout, stderr)."""
         place = [] if words[0] == "keygen" else ["--fleet", str(self.directory)]
         command = [sys.executable, "-m", "runtime.cli", "fleet", *words, *place]
         variables = os.environ | {"NO_COLOR": "1"}
         done = await anyio.to_thread.run_sync(
-            lambda: subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=variables)
+            lambda: subprocess.run(
+                command, capture_output=True, text=True, timeout=seconds_max, check=False, env=variables
+            )
         )
         return done.returncode, done.stdout, done.stderr
 
