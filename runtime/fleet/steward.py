@@ -62,6 +62,7 @@ class Steward:
         self._errands, self._answers = errands, answers
         self._turn = anyio.Lock()
         self._due = anyio.Event()
+        self._beat_due = anyio.Event()
         self._post: FleetPost = running().post()
         self._post_settings: Any = running().hub_settings
         self._posting = anyio.CancelScope()
@@ -136,14 +137,18 @@ class Steward:
 
     async def _beat(self) -> None:
         while True:
+            self._beat_due = anyio.Event()
             await self._told(self._announcer.presence(self._post))
-            await anyio.sleep(_about(self._settings.presence_seconds))
+            with anyio.move_on_after(_about(self._settings.presence_seconds)):
+                await self._beat_due.wait()
 
     # ------------------------------------------------------------ what headquarters offers
 
     async def look(self) -> None:
         """Ask for the newest, and go as far with it as can be gone now."""
         async with self._turn:
+            if self.state.stage in {"reverted", "rejected"}:
+                await self._report()  # before a newer version takes its place: headquarters must hear why
             if self._behind:
                 await self._follow()
             try:
@@ -315,6 +320,7 @@ class Steward:
             await self._save(lifecycle.confirm(self.state))
             self._log.info("a revision of headquarters is confirmed", version=self.state.version)
             self._due_now()
+            self._beat_due.set()  # an old heartbeat would look like drift
         else:
             await self._take_back(verdict)
 
@@ -328,6 +334,7 @@ class Steward:
         self._log.error("a revision is taken back", version=self.state.version, reason=failed.reason)
         await self._follow()
         self._due_now()
+        self._beat_due.set()
 
     async def _follow(self) -> None:
         """Work by what the state says. What fails is tried again with every look."""

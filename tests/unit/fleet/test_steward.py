@@ -282,3 +282,14 @@ def test_no_setting_stretches_the_promise(tmp_path: Path) -> None:
     path.write_text(ENTREPOT + "hub_seconds_max = 50\nsoak_seconds = 50\n")
     with pytest.raises(EntrepotError, match="no revision could ever be confirmed"):
         load_configuration(path)
+
+
+async def test_headquarters_hears_why_a_version_was_refused_before_a_newer_one_takes_its_place(place: Place) -> None:
+    place.hub.publish(1)
+    place.failures = [ConfigError("no such lane")]
+    assert await place.look() == ("rejected", 1)
+    place.announcer.told.clear()
+    place.hub.publish(2)
+    await place.look()
+    assert place.announcer.told[0] == ("rejected", 1)
+    assert place.announcer.told[-1] == ("provisional", 2)
