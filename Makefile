@@ -1,8 +1,8 @@
 # Every command that a person or CI needs; `make` alone lists them.
-# Variables: PYTHON=python3.13 (to build .venv with), ARGS="…" (handed on), WORKERS=4 (test processes).
+# Variables: PYTHON=python3.13 (to build .venv with), ARGS="…" (handed on), WORKERS=3 (test processes: more than cores, for most tests wait for other processes).
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin

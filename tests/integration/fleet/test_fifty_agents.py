@@ -173,9 +173,8 @@ def desk(fleet: Fleet, log: Path, *words: str) -> Iterator[None]:
             process.kill()
 
 
-@pytest.mark.parametrize(
-    ("agents", "patience"), [(6, 6.0), pytest.param(AGENTS, 39.0, marks=pytest.mark.soak)], ids=["six", "fifty"]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize(("agents", "patience"), [(6, 6.0), (AGENTS, 39.0)], ids=["six", "fifty"])
 async def test_what_breaks_every_third_agent_reverts_without_the_hub_and_never_reaches_the_rest(
     tmp_path: Path, agents: int, patience: float
 ) -> None:
