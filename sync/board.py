@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-
-import anyio
 import msgspec
 
 from runtime.errors import Permanent, Refused
 from sync import fleet_names as names
 from sync import stream, wire
-from sync.channel import ApiError, Channel, HubAway
+from sync.channel import ApiError, Channel
+from sync.exchange import ANSWER_SECONDS_MAX, exchange
 
-ANSWER_SECONDS_MAX = 5.0
 _MAKE = "headquarters makes the streams of the fleet: `entrepot fleet topology --apply`"
 FULL_SUBJECT = 10077
 """JetStream: the stream's limit (here: one message a subject) is reached."""
@@ -87,28 +84,6 @@ async def everything(channel: Channel, stream_name: str) -> list[Posted]:
         return []
     first, end = found.state.first_seq, found.state.last_seq
     return [Posted(r.subject, r.data, r.time) async for r in stream.read(channel, stream_name, first, end)]
-
-
-async def exchange(channel: Channel, subject: str, payload: bytes) -> tuple[bytes, bytes]:
-    """One question and its answer: (header block, data). Raises `HubAway`."""
-    answers: list[tuple[bytes, bytes]] = []
-    answered = anyio.Event()
-
-    def on_answer(_subject: bytes, headers: bytes, data: bytes) -> None:
-        answers.append((headers, data))
-        answered.set()
-
-    reply = f"{channel.inbox()}.{secrets.token_hex(4)}"
-    stop = await channel.listen(reply, on_answer)
-    try:
-        with anyio.fail_after(ANSWER_SECONDS_MAX):
-            await channel.write(b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(payload), payload))
-            await answered.wait()
-    except TimeoutError as error:
-        raise HubAway(f"the hub did not answer {subject} within {ANSWER_SECONDS_MAX:g} s") from error
-    finally:
-        stop()
-    return answers[0]
 
 
 def _servers(headers: dict[str, str], name: str) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from runtime.errors import Permanent, Refused
 from sync import jwt
-from sync.board import exchange
 from sync.channel import Channel
+from sync.exchange import exchange
 from sync.nkey import Key
 
 _OTHER = "are these the keys of another hub?"

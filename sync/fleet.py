@@ -16,8 +16,8 @@ from runtime.errors import ConfigError, Permanent
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Scope
 from sync import fleet_names as names
-from sync.board import exchange
 from sync.channel import Channel, HubAway
+from sync.exchange import exchange
 from sync.link import NatsLink
 from sync.questions import Questions
 from sync.settings import HubSettings

@@ -12,15 +12,15 @@ import anyio
 from runtime import record
 from runtime.errors import Permanent
 from runtime.ports import HubRecord, Position, Proven, Survey
-from sync import fleet_names, stream, wire
+from sync import fleet_names, stream
 from sync.channel import STREAM_MISSING, ApiError, Channel, HubAway
 from sync.origins import Origins
+from sync.posting import post
 from sync.stream import StreamInfo
 from sync.verify import CheckpointCheck, LaneCheck
 
 RECORDS_EXPECTED = 1_000_000
 """Sizes the filter that finds an origin twice: 2 MiB for each lane that is followed."""
-ANSWER_SECONDS_MAX = 5.0
 
 
 class NatsObservatory:
@@ -189,26 +189,7 @@ class NatsObservatory:
 
     async def announce(self, region: str, document: bytes) -> None:
         """See `runtime.ports.Observatory`. Raises `HubAway`, `ApiError`."""
-        answered = anyio.Event()
-        answers: list[wire.Reply] = []
-
-        def on_answer(_subject: bytes, headers: bytes, data: bytes) -> None:
-            answers.append(wire.parse_reply(headers, data))
-            answered.set()
-
-        reply = self._channel.inbox()
-        stop = await self._channel.listen(reply, on_answer)
-        try:
-            await self._channel.write(wire.message_frame(fleet_names.watermark(region), reply, {}, document))
-            with anyio.fail_after(ANSWER_SECONDS_MAX):
-                await answered.wait()
-        except TimeoutError as error:
-            raise HubAway("no answer to a watermark") from error
-        finally:
-            stop()
-        fault = answers[0].error
-        if fault is not None:
-            raise ApiError(fault.code, fault.err_code, fault.description)
+        await post(self._channel, fleet_names.watermark(region), {}, document)
 
 
 class _Look:

@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 
 from sync import board, permissions, stream
 from sync.connection import Connection
+from sync.exchange import exchange
 from tests.support.madehub import MadeHub
 from tests.support.region import until
 
@@ -222,9 +223,9 @@ async def test_no_body_of_a_request_reaches_beyond_the_subject_that_it_was_sent_
         try:
             own = f"{API}DIRECT.GET.FLEET_CONFIG.cf.eu-de.timestamp"
             for body in ({"last_by_subj": "cf.fr.timestamp"}, {"seq": 1}, {"multi_last": ["cf.>"], "batch": 9}):
-                _, data = await board.exchange(agent, own, json.dumps(body).encode())
+                _, data = await exchange(agent, own, json.dumps(body).encode())
                 assert b"another" not in data
-            assert (await board.exchange(agent, own, b""))[1] == b"of this region"
+            assert (await exchange(agent, own, b""))[1] == b"of this region"
         finally:
             agent.close()
             steering.close()
@@ -283,7 +284,7 @@ async def test_an_agent_answers_whoever_asked_it_once_and_nobody_else(tmp_path: 
 
             await agent.subscribe("fleet.eu-de.probe.*", cb=answer)
             await agent.flush()
-            _, data = await board.exchange(steering, "fleet.eu-de.probe.status", b"")
+            _, data = await exchange(steering, "fleet.eu-de.probe.status", b"")
             assert data == b"once"
 
             async def refused_twice() -> bool:
