@@ -31,6 +31,8 @@ class NatsObservatory:
         self._environment = environment
         self._origins: dict[tuple[str, str], Origins] = {}
         self._stirred = anyio.Event()
+        self._seen: dict[tuple[str, str], StreamInfo] | None = None
+        """What `regions` has found last: one list serves a round over all of them."""
 
     async def listen(self) -> None:
         """Hear that something was sent: a hint, the streams say what."""
@@ -50,21 +52,21 @@ class NatsObservatory:
     async def regions(self) -> dict[str, dict[str, int]]:
         """See `runtime.ports.Observatory`. The downlinks are headquarters' own words, which no region signs."""
         found: dict[str, dict[str, int]] = {}
-        for (region, lane), entry in (await self._everywhere()).items():
+        self._seen = await stream.everywhere(self._channel, self._environment)
+        for (region, lane), entry in self._seen.items():
             if lane != record.CHECKPOINTS_LANE and region != fleet_names.HEADQUARTERS:
                 found.setdefault(region, {})[lane] = entry.state.last_seq
         return found
 
-    async def _everywhere(self) -> dict[tuple[str, str], StreamInfo]:
-        return await stream.everywhere(self._channel, self._environment)
-
     # ------------------------------------------------------------ verifying
 
     async def survey(self, region: str, public_key: bytes, proven: Proven) -> Survey:
-        """See `runtime.ports.Observatory`."""
+        """See `runtime.ports.Observatory`. Of the lanes that `regions` has found last; how far they go is asked anew."""
+        if self._seen is None:
+            await self.regions()
         checkpoints = await self._checkpoints(region, public_key, proven)
         lanes, problems, records, behind = dict(proven.lanes), list[str](), 0, 0
-        found = {lane: e for (of, lane), e in (await self._everywhere()).items() if of == region}
+        found = {lane: entry for (of, lane), entry in (self._seen or {}).items() if of == region}
         found.pop(record.CHECKPOINTS_LANE, None)
         for lane in sorted({*found, *proven.lanes}):
             known, entry = proven.lanes.get(lane), found.get(lane)
@@ -79,7 +81,7 @@ class NatsObservatory:
             if check.reached is not None:
                 records += check.reached.seq - (known.seq if known else check.first - 1)
                 lanes[lane] = check.reached
-            behind += last - (lanes[lane].seq if lane in lanes else 0)
+            behind += max(0, last - (lanes[lane].seq if lane in lanes else 0))
         problems = checkpoints.problems.told() + problems
         # A checkpoint that does not hold is looked at again, until somebody has decided.
         newest = proven.checkpoint if checkpoints.problems else checkpoints.newest

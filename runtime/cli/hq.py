@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from runtime.oversight.lines import Filter
 
 POLL_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+"""Between two looks: a busy hub stirs all the time, and each look asks it about every stream."""
 STATE = "hq-state"
 KEY_SUFFIX = ".pub"
 
@@ -116,6 +118,7 @@ async def _for_ever(options: Namespace, inspection: Any) -> None:
                 while True:
                     await inspection.round(observatory)
                     attempt = 0
+                    await anyio.sleep(PAUSE_SECONDS)
                     with anyio.move_on_after(POLL_SECONDS):
                         await observatory.stirred()
         except Retryable as error:
@@ -226,6 +229,7 @@ async def _tail(options: Namespace, wanted: Filter, since: str | None) -> None:
             async for text in reader.so_far(since):
                 sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
+            await anyio.sleep(PAUSE_SECONDS)
             with anyio.move_on_after(POLL_SECONDS):
                 await observatory.stirred()
 
