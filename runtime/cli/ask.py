@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runtime.status import Status
 
 JOURNAL_FILE = "journal.db"
+PAGE_ROWS = 1_000
 
 
 class Ask(Protocol):
@@ -40,6 +41,20 @@ def asking(options: Namespace) -> Iterator[Ask]:
         return
     with _stopped(config) as ask:
         yield ask
+
+
+def collect(ask: Ask, verb: str, options: Namespace) -> list[dict[str, Any]]:
+    """The rows of a list page by page: `options` has `state`, `after` and `limit`."""
+    found: list[dict[str, Any]] = []
+    after = options.after
+    while len(found) < options.limit:
+        wanted = min(PAGE_ROWS, options.limit - len(found))
+        page = ask(verb, state=options.state, after=after, limit=wanted)
+        found += page
+        if len(page) < wanted:
+            break
+        after = page[-1]["id"]
+    return found
 
 
 def has_journal(data_dir: Path) -> bool:

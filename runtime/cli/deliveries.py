@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 STATES = ("open", "letter", "delivered", "expired", "discarded")
-PAGE_ROWS = 1_000
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -35,12 +34,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """See the module."""
-    from runtime.cli.ask import asking
+    from runtime.cli.ask import asking, collect
 
     with asking(options) as ask:
         match options.action:
             case "list":
-                return _list(options, _collect(ask, options))
+                return _list(options, collect(ask, "deliveries.list", options))
             case "show":
                 return _show(options, ask("deliveries.show", id=options.id, unmask=options.unmask))
             case "retry":
@@ -51,19 +50,6 @@ def run(options: Namespace) -> int:
                 return _enabled(options, ask("deliveries.enable", target=options.target))
             case _:
                 return _adopted(options, ask("deliveries.adopt", after=options.after, confirm=options.confirm))
-
-
-def _collect(ask: Any, options: Namespace) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    after = options.after
-    while len(found) < options.limit:
-        wanted = min(PAGE_ROWS, options.limit - len(found))
-        page = ask("deliveries.list", state=options.state, after=after, limit=wanted)
-        found += page
-        if len(page) < wanted:
-            break
-        after = page[-1]["id"]
-    return found
 
 
 def _list(options: Namespace, rows: list[dict[str, Any]]) -> int:

@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 STATES = ("open", "draining", "discarded")
-PAGE_ROWS = 1_000
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -30,30 +29,17 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """See the module. Exit code 1: a retried letter is still a letter."""
-    from runtime.cli.ask import asking
+    from runtime.cli.ask import asking, collect
 
     with asking(options) as ask:
         if options.action == "list":
-            return _list(options, _collect(ask, options))
+            return _list(options, collect(ask, "letters.list", options))
         if options.action == "show":
             return _show(options, ask("letters.show", id=options.id, unmask=options.unmask))
         if options.action == "retry":
             return _retried(options, ask("letters.retry", ids=options.ids or None, source=options.source))
         verb = f"letters.{options.action}"
         return _settled(options, [ask(verb, id=number) for number in sorted(set(options.ids))])
-
-
-def _collect(ask: Any, options: Namespace) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    after = options.after
-    while len(found) < options.limit:
-        wanted = min(PAGE_ROWS, options.limit - len(found))
-        page = ask("letters.list", after=after, limit=wanted, state=options.state)
-        found += page
-        if len(page) < wanted:
-            break
-        after = page[-1]["id"]
-    return found
 
 
 def _list(options: Namespace, letters: list[dict[str, Any]]) -> int:
