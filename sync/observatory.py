@@ -66,10 +66,10 @@ class NatsObservatory:
             await self.regions()
         checkpoints = await self._checkpoints(region, public_key, proven)
         lanes, problems, records, behind = dict(proven.lanes), list[str](), 0, 0
-        found = {lane: entry for (of, lane), entry in (self._seen or {}).items() if of == region}
-        found.pop(record.CHECKPOINTS_LANE, None)
+        found = {lane for of, lane in self._seen or () if of == region} - {record.CHECKPOINTS_LANE}
         for lane in sorted({*found, *proven.lanes}):
-            known, entry = proven.lanes.get(lane), found.get(lane)
+            # From its leader: a list made while a cluster elects one may show a stream empty.
+            known, entry = proven.lanes.get(lane), await stream.info(self._channel, record.stream_name(region, lane))
             last = 0 if entry is None else entry.state.last_seq
             if known is not None and last < known.seq:
                 problems.append(_lost(lane, last, known.seq, missing=entry is None))
@@ -118,9 +118,7 @@ class NatsObservatory:
         self, region: str, lane: str, key: bytes, known: Position | None, entry: StreamInfo, said: CheckpointCheck
     ) -> _Look:
         """Everything since `known` up to now; stops at the first record that does not hold."""
-        name = entry.config["name"]
-        now = await stream.info(self._channel, name)
-        last = entry.state.last_seq if now is None else now.state.last_seq
+        name, last = entry.config["name"], entry.state.last_seq
         first = max(1, entry.state.first_seq) if known is None else known.seq + 1
         claims = said.claims.get(lane, {})
         _, before = claims.get(first - 1, (0, ""))
