@@ -126,7 +126,7 @@ class Agent:
         )
         gateway.serve_api(revision.enquiries)
         async with anyio.create_task_group() as kept, anyio.create_task_group() as shipping:
-            kept.start_soon(watch, kernel.journal.writer, float(configuration.model.journal.watchdog_seconds))
+            kept.start_soon(watch, kernel.journal.writer, lambda: kernel.configuration.model.journal.watchdog_seconds)
             self._keep(kept, "alerts", self.watchpost.alerts.run)
             self._keep(kept, "care", lambda: steps.care(gateway.answers))
             self._keep(kept, "access", kernel.doorkeeper.run)
@@ -155,7 +155,6 @@ class Agent:
                     changeover = Changeover(
                         revision, workshop, kernel=kernel, gateway=gateway, steps=steps, fetching=fetching,
                         shipping=uplink, delivering=delivering, watchpost=self.watchpost, counters=self.counters, log=self.log,
-                        movable=not self._sockets,
                     )  # fmt: skip
                     renewal = Renewal(gateway, lambda: changeover.revision.configuration, self.watchpost, self.log)
                     self._keep(intake, "certificate", renewal.run)
@@ -181,7 +180,7 @@ class Agent:
         gateway = changeover.gateway
         intake.start_soon(self._on_signals, intake)
         async with anyio.create_task_group() as serving:
-            await serving.start(partial(serve, gateway, self._stopping, sockets=self._sockets or None))
+            await serving.start(partial(serve, gateway, self._stopping, sockets=self._sockets))
             await fetching.change((), changeover.revision.workers())
             self._changeover = changeover
             if self._steward is not None:

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
-from aiohttp import web
 from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from runtime.config.assemble import Configuration
 from runtime.config.change import Plan, compare, fixed
 from runtime.crew import Crew
 from runtime.errors import Refused, Undrained
+from runtime.gateway import listening
 from runtime.gateway.server import Gateway
 from runtime.gateway.tls import Tls
 from runtime.kernel import Kernel
@@ -36,14 +37,12 @@ class Changeover:
 
     def __init__(
         self, revision: Revision, workshop: Workshop, *, kernel: Kernel, gateway: Gateway, steps: Steps, fetching: Crew,
-        shipping: Crew, delivering: Crew, watchpost: Watchpost, counters: Counters, log: Log, movable: bool,
+        shipping: Crew, delivering: Crew, watchpost: Watchpost, counters: Counters, log: Log,
     ) -> None:  # fmt: skip
-        """`movable`: the listener is ours to move, not a socket that the service manager holds."""
         self.revision = revision
         self.gateway, self._workshop, self._kernel, self._steps = gateway, workshop, kernel, steps
         self._fetching, self._shipping, self._delivering = fetching, shipping, delivering
         self._watchpost, self._counters, self._log = watchpost, counters, log
-        self._movable = movable
 
     async def apply(self, configuration: Configuration) -> Plan:
         """Work by another configuration. Raises `ConfigError`, `Refused`, `StorageFull`: then nothing has changed."""
@@ -58,11 +57,11 @@ class Changeover:
             await run_sync(following.link.check)
         loaded = await run_sync(configuration.read_tls)
         tls = None if loaded is None else Tls(loaded)
-        async with self._listening(configuration, plan, tls) as sites:
+        async with self._listening(configuration, plan) as sockets:
             await self._change_kernel(configuration, plan.drains)
             self._enter(following, plan)
-        if sites:
-            await self.gateway.move_to(sites, tls)
+        if sockets:
+            await self.gateway.move_to(sockets, configuration.model.gateway, tls)
         elif loaded is not None and self.gateway.tls is not None:
             self.gateway.tls.use(loaded)
         await settle_orphans(self._kernel.journal, self._kernel.translation)
@@ -75,19 +74,18 @@ class Changeover:
         return plan
 
     @asynccontextmanager
-    async def _listening(
-        self, configuration: Configuration, plan: Plan, tls: Tls | None
-    ) -> AsyncIterator[list[web.BaseSite]]:
-        """Listen at the new address too; not any more if the change fails."""
-        sites: list[web.BaseSite] = []
-        if plan.listen and self._movable:
-            sites = await self.gateway.listen_too(configuration.model.gateway, tls)
-        elif plan.listen:
-            self._log.warning("gateway.listen has no effect: the service manager holds the listening socket")
+    async def _listening(self, configuration: Configuration, plan: Plan) -> AsyncIterator[list[socket.socket]]:
+        """Sockets to move to, if any; closed again if the change fails."""
+        sockets: list[socket.socket] = []
+        if plan.listen:
+            wanted = configuration.model.gateway
+            if self.gateway.given and wanted.listen != self.revision.configuration.model.gateway.listen:
+                self._log.warning("gateway.listen has no effect: the service manager holds the listening socket")
+            sockets = await self.gateway.prepare_move(wanted)
         try:
-            yield sites
+            yield sockets
         except BaseException:
-            await self.gateway.leave(sites)
+            listening.close(sockets)
             raise
 
     async def _change_kernel(self, configuration: Configuration, drains: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import sys
+from collections.abc import Callable
 
 import anyio
 
@@ -44,12 +45,16 @@ class Pulse:
             self._since = clock.monotonic()
 
 
-async def watch(writer: Writer, limit_seconds: float) -> None:
-    """Feed the timer, and systemd at the pace that it asks for, while the loop turns and the writer commits."""
-    shortest = min(limit_seconds, service.watchdog_seconds() or limit_seconds)
+async def watch(writer: Writer, limit: Callable[[], float]) -> None:
+    """Feed the timer, and systemd at the pace that it asks for, while the loop turns and the writer commits.
+
+    `limit`: seconds, as the configuration says them now.
+    """
     pulse = Pulse(writer)
     try:
         while True:
+            limit_seconds = limit()
+            shortest = min(limit_seconds, service.watchdog_seconds() or limit_seconds)
             if pulse.beats(shortest):
                 faulthandler.dump_traceback_later(limit_seconds, exit=True, file=sys.stderr)
                 service.notify("WATCHDOG=1")

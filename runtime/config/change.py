@@ -15,7 +15,7 @@ from runtime.clearance.compare import loosened
 from runtime.config.assemble import Configuration, ConfiguredSource
 from runtime.config.model import Model
 from runtime.errors import Refused
-from runtime.gateway.settings import GatewaySettings, SourceLimits, parse_listen
+from runtime.gateway.settings import GatewaySettings, SourceLimits
 
 Secrets = Mapping[str, str]
 """Where a secret is named → SHA-256 of its bytes; see `Configuration.read_secrets`."""
@@ -29,7 +29,6 @@ _HINTS = {
     "region": "give another region a data_dir and an agent of its own",
     "environment": "give another environment a data_dir and an agent of its own",
 }
-_ANYWHERE = frozenset({"0.0.0.0", "::"})
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -59,6 +58,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     uplink: bool = False
     """The connection to the hub is replaced."""
     listen: bool = False
+    """Connections come to another address, or begin in another way."""
     loosened: list[str] = []
     """What the new policy releases and the old one did not. A person in the region may do that; headquarters may not."""
 
@@ -69,35 +69,15 @@ def fixed(old: Configuration, new: Configuration) -> None:
         before, after = (old.data_dir, new.data_dir) if key == "data_dir" else (_get(old, key), _get(new, key))
         if before != after:
             raise Refused(sentence, hint=_HINTS.get(key, f"put {key} back, or stop the agent and start it again"))
-    gateway, wanted = old.model.gateway, new.model.gateway
-    if gateway.listen == wanted.listen and gateway.backlog_max != wanted.backlog_max:
-        raise Refused(
-            "restart to change gateway.backlog_max: it belongs to the socket that is open", hint="or put it back"
-        )
-    if gateway.listen == wanted.listen and _kind(gateway) != _kind(wanted):
-        raise Refused(
-            "restart to change whether gateway.tls is there or asks clients: it belongs to the socket that is open",
-            hint="or take another port: then nobody is cut off",
-        )
-    if old.model.journal.watchdog_seconds != new.model.journal.watchdog_seconds:
-        raise Refused(
-            "restart to change journal.watchdog_seconds: the timer guards the whole process", hint="or put it back"
-        )
     if (old.model.fleet is None) != (new.model.fleet is None):
         raise Refused(
             "restart to let headquarters steer this region, or no longer: [fleet] came or went", hint="or put it back"
         )
-    before, after = parse_listen(gateway.listen), parse_listen(wanted.listen)
-    if before != after and before[1] == after[1] and (before[0] in _ANYWHERE or after[0] in _ANYWHERE):
-        raise Refused(
-            f"restart to change gateway.listen from {gateway.listen} to {wanted.listen}: both cannot be open at once",
-            hint="or take another port: then nobody is cut off",
-        )
 
 
-def _kind(gateway: GatewaySettings) -> str | None:
-    """How a socket speaks, for as long as it is open."""
-    return None if gateway.tls is None else gateway.tls.clients
+def _listener(gateway: GatewaySettings) -> tuple[str, str | None]:
+    """Where it listens, and how it speaks there."""
+    return gateway.listen, None if gateway.tls is None else gateway.tls.clients
 
 
 def compare(old: Configuration, new: Configuration, held: Secrets, read: Secrets) -> Plan:
@@ -122,7 +102,7 @@ def compare(old: Configuration, new: Configuration, held: Secrets, read: Secrets
         targets_ended=frozenset(name for name, change in delivering.items() if change != "added"),
         drains=_drains(old, new),
         uplink=moved or bool(parts & {"hub", "downlink"}) or old.model.lanes.keys() != new.model.lanes.keys(),
-        listen=old.model.gateway.listen != new.model.gateway.listen,
+        listen=_listener(old.model.gateway) != _listener(new.model.gateway),
         loosened=loosened(old.clearance, new.clearance),
     )
 

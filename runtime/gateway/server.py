@@ -5,7 +5,6 @@ Promises one answer per request, and a graceful stop within `STOP_SECONDS_MAX`.
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from anyio.abc import TaskStatus
 
 from runtime import clock
 from runtime.errors import ConfigError, Refused
-from runtime.gateway import health, problems
+from runtime.gateway import health, listening, problems
 from runtime.gateway.answers import Answer, rejected
 from runtime.gateway.api.enquiries import Enquiries
 from runtime.gateway.api.operations import DOCUMENT, ROOT, Operation, route
@@ -27,7 +26,7 @@ from runtime.gateway.inlet import GatewaySource, Inlet
 from runtime.gateway.keys import traceparent
 from runtime.gateway.problems import Rejection
 from runtime.gateway.proxies import Proxies
-from runtime.gateway.settings import GatewaySettings, parse_listen
+from runtime.gateway.settings import GatewaySettings
 from runtime.gateway.tls import Loaded, Tls, TlsSite
 
 STOP_SECONDS_MAX = 10.0
@@ -67,6 +66,9 @@ class Gateway:
         self.tls = None if tls is None else Tls(tls)
         self._room = Room(settings.buffered_bytes_max)
         self._runner: web.ServerRunner | None = None
+        self._sockets: list[socket.socket] = []
+        self.given = False
+        """The sockets are the service manager's: it says where they listen."""
         self._listener: Listener | None = None
         self._in_hand = 0
         self._idle: anyio.Event | None = None
@@ -89,6 +91,8 @@ class Gateway:
             self._room.bytes_max = settings.buffered_bytes_max
             if self._listener is not None:
                 self._listener.use(settings)
+            for one in self._sockets:
+                one.listen(settings.backlog_max)
         kept = self._served if _seen_alike(settings) == _seen_alike(before) else {}
         proxies = Proxies(settings.trusted_proxies, settings.proxy_header)
         self._inlets = {
@@ -103,20 +107,21 @@ class Gateway:
         """Answer `/api/v1` by this from now on; without it there is no API."""
         self._enquiries = enquiries
 
-    async def start(self, sockets: Sequence[socket.socket] | None = None) -> list[str]:
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> list[str]:
         """Listen and return the addresses as `host:port`. Open `sockets` (systemd) replace `settings.listen`.
 
         Raises `ConfigError` when the address cannot be had.
         """
+        self.given = bool(sockets)
         self._listener = Listener(self._handle, self._settings, self._log)
         runner = web.ServerRunner(self._listener, shutdown_timeout=_CLOSE_SECONDS_MAX)
         await runner.setup()
         try:
-            for site in _sites(runner, self._settings, self.tls, sockets):
-                await site.start()
-        except OSError as error:
+            self._sockets = list(sockets) or await listening.bind(self._settings)
+            await self._accept_at(runner, self._sockets, self._settings)
+        except (OSError, ConfigError):
             await runner.cleanup()
-            raise _no_address(self._settings.listen, error) from error
+            raise
         self._runner = runner
         return self.addresses
 
@@ -126,34 +131,41 @@ class Gateway:
         names = self._runner.addresses if self._runner is not None else []
         return [f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}" for name in names]
 
-    async def listen_too(self, settings: GatewaySettings, tls: Tls | None = None) -> list[web.BaseSite]:
-        """Listen at `settings.listen` beside the present address; returns the sites. Raises `ConfigError`."""
+    async def prepare_move(self, settings: GatewaySettings) -> list[socket.socket]:
+        """Sockets for other `[gateway]` settings: they queue connections, and `move_to` serves them. Raises `ConfigError`.
+
+        What stays at its address, and what the service manager has opened, is taken over.
+        """
         if self._runner is None:
             raise Refused("the gateway is stopping")
-        sites = _sites(self._runner, settings, tls, None)
-        try:
-            for site in sites:
-                await site.start()
-        except OSError as error:
-            await self.leave(sites)
-            raise _no_address(settings.listen, error) from error
-        return sites
+        if self.given or settings.listen == self._settings.listen:
+            return listening.take_over(self._sockets)
+        return await listening.bind(settings, beside=self._sockets)
 
-    async def leave(self, sites: Sequence[web.BaseSite]) -> None:
-        """Take no more connections at these sites. Does not wait."""
-        for site in sites:
-            if self._runner is not None and site in self._runner.sites:
-                await site.stop()
-
-    async def move_to(self, sites: Sequence[web.BaseSite], tls: Tls | None = None) -> None:
-        """Listen at these sites alone; each open connection gets its next answer and is then closed. Does not wait."""
-        if self._runner is None:
+    async def move_to(self, sockets: Sequence[socket.socket], settings: GatewaySettings, tls: Tls | None) -> None:
+        """Serve these sockets alone; each open connection gets its next answer and is then closed. Does not wait."""
+        runner = self._runner
+        if runner is None:
+            listening.close(sockets)
             return
-        self.tls = tls
-        await self.leave([site for site in self._runner.sites if site not in sites])
+        before, self._sockets, self.tls = list(runner.sites), list(sockets), tls
+        await self._accept_at(runner, self._sockets, settings)
+        for site in before:
+            await site.stop()
         for connection in self._listener.connections if self._listener is not None else ():
             if isinstance(connection, Connection):
                 connection.leaving = True
+
+    async def _accept_at(
+        self, runner: web.ServerRunner, sockets: Sequence[socket.socket], settings: GatewaySettings
+    ) -> None:
+        for one in sockets:
+            site = (
+                web.SockSite(runner, one, backlog=settings.backlog_max)
+                if self.tls is None
+                else TlsSite(runner, self.tls, settings, one)
+            )
+            await site.start()
 
     async def stop(self, seconds_max: float = STOP_SECONDS_MAX) -> None:
         """Stop listening, answer what is in hand or on its way, close every connection. Safe to call twice.
@@ -307,33 +319,11 @@ def _seen_alike(settings: GatewaySettings) -> tuple[object, ...]:
     return settings.body_timeout_seconds, settings.trusted_proxies, settings.proxy_header
 
 
-def _sites(
-    runner: web.ServerRunner, settings: GatewaySettings, tls: Tls | None, sockets: Sequence[socket.socket] | None
-) -> list[web.BaseSite]:
-    backlog = settings.backlog_max
-    if sockets:
-        return [
-            TlsSite(runner, tls, settings, {"sock": sock}) if tls else web.SockSite(runner, sock, backlog=backlog)
-            for sock in sockets
-        ]
-    host, port = parse_listen(settings.listen)
-    if tls is not None:
-        return [TlsSite(runner, tls, settings, {"host": host, "port": port})]
-    return [web.TCPSite(runner, host, port, backlog=backlog)]
-
-
-def _no_address(listen: str, error: OSError) -> ConfigError:
-    reason = "is taken by another process" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-    return ConfigError(
-        f'gateway.listen: "{listen}" {reason}', hint="choose another port, or stop what listens there (ss -ltnp)"
-    )
-
-
 async def serve(
     gateway: Gateway,
     stop: anyio.Event,
     *,
-    sockets: Sequence[socket.socket] | None = None,
+    sockets: Sequence[socket.socket] = (),
     task_status: TaskStatus[list[str]] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Listen until `stop` is set, then stop gracefully. `task_status` reports the addresses.

@@ -6,11 +6,10 @@ A listener keeps its first context for ever; each handshake is given the newest 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 from cryptography import x509
@@ -56,10 +55,9 @@ class Tls:
 class TlsSite(web.BaseSite):
     """A listening socket; a handshake must be done in the time that a head has: aiohttp's own would wait a minute."""
 
-    def __init__(self, runner: web.BaseRunner, tls: Tls, settings: GatewaySettings, where: Mapping[str, Any]) -> None:
-        """`where`: `host` and `port`, or an open `sock`."""
+    def __init__(self, runner: web.BaseRunner, tls: Tls, settings: GatewaySettings, listener: socket.socket) -> None:
         super().__init__(runner, ssl_context=tls.context, backlog=settings.backlog_max)
-        self._where = where
+        self._listener = listener
         self._handshake_seconds = settings.head_timeout_seconds
 
     @property
@@ -68,12 +66,12 @@ class TlsSite(web.BaseSite):
         return "https"
 
     async def start(self) -> None:
-        """Raises `OSError` when the address cannot be had."""
+        """Accept connections from now on."""
         await super().start()
         assert self._runner.server is not None, "the runner was set up"
         self._server = await asyncio.get_running_loop().create_server(
             self._runner.server,
-            **self._where,
+            sock=self._listener,
             ssl=self._ssl_context,
             ssl_handshake_timeout=self._handshake_seconds,
             backlog=self._backlog,

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
+import anyio
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -175,17 +176,57 @@ async def test_without_a_certificate_nobody_connects_where_one_is_required(tmp_p
             await region.post("/in/wms", region.trust)
 
 
-async def test_what_the_open_socket_cannot_do_needs_a_restart_and_says_so(tmp_path: Path) -> None:
+async def test_who_asks_clients_has_to_say_whom_it_believes(tmp_path: Path) -> None:
     async with running(tmp_path) as (region, _):
         text = region.config.read_text()
-        region.config.write_text(text.partition("[gateway.tls]")[0])
-        code, _, err = await region.run("reload")
-        assert code == 2
-        assert "restart to change whether gateway.tls is there" in err
         region.config.write_text(text.replace("[gateway.tls]", '[gateway.tls]\nclients = "require"'))
         code, _, err = await region.run("check")
         assert code == 2
         assert "give both or neither" in err
+
+
+async def test_tls_comes_asks_clients_and_goes_on_the_same_port_by_reloads_and_no_connection_is_refused(
+    tmp_path: Path,
+) -> None:
+    """The listening socket stays open throughout: whoever connects in between waits in its queue."""
+    async with running(tmp_path) as (region, authority):
+        secure, mine = region.config.read_text(), authority.issue("wms-1")
+        asking = secure + 'client_ca = "../tls/hub-ca.pem"\nclients = "require"\n'
+        refused: list[OSError] = []
+        connections = 0
+
+        async def connect_all_the_time() -> None:
+            nonlocal connections
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", region.port)
+                except OSError as error:
+                    refused.append(error)
+                else:
+                    connections += 1
+                    writer.close()
+                await anyio.sleep(0.002)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(connect_all_the_time)
+            for text in (asking, secure.partition("[gateway.tls]")[0], secure):
+                region.config.write_text(text)
+                code, out, err = await region.run("reload", "--json")
+                assert code == 0, out + err
+                if text == asking:
+                    assert await region.post("/in/wms", authority.trusting(certificate=mine)) == 202
+                    with pytest.raises((aiohttp.ClientError, ConnectionError)):
+                        await region.post("/in/wms", region.trust)
+                elif text == secure:
+                    assert await region.post("/in/wms", region.trust) == 202
+                else:
+                    async with aiohttp.ClientSession() as http:
+                        address = f"http://127.0.0.1:{region.port}/in/wms"
+                        async with http.post(address, data=fact(2)) as answer:
+                            assert answer.status == 202
+            tasks.cancel_scope.cancel()
+        assert connections
+        assert not refused
 
 
 async def test_a_listener_moves_from_plain_text_to_tls_on_another_port_by_a_reload(tmp_path: Path) -> None:

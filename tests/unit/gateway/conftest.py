@@ -132,7 +132,7 @@ async def running(
     )
     sources = {"wms": GatewaySource(source=Signed(), intake=intake, schema=schema), "open": open_source}
     gateway = Gateway(
-        GatewaySettings(listen="127.0.0.1:0", **settings),
+        GatewaySettings(**{"listen": "127.0.0.1:0"} | settings),
         sources,
         ready=ready,
         metrics=lambda: metrics,

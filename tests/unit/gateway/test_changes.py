@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from runtime.errors import ConfigError
+from runtime.gateway import listening
 from runtime.gateway.inlet import GatewaySource
 from runtime.gateway.settings import GatewaySettings, SourceLimits
 from tests.unit.gateway.conftest import ById, HeldIntake, Open, Start
@@ -62,9 +63,8 @@ async def test_a_move_closes_each_open_connection_behind_its_next_answer(start: 
     writer.write(ask)
     assert b"Connection: close" not in await reader.readuntil(b"\r\n\r\n")
     await reader.readuntil(b"}")
-    sites = await site.gateway.listen_too(GatewaySettings(listen="127.0.0.1:0"))
-    assert len(site.gateway.addresses) == 2
-    await site.gateway.move_to(sites)
+    wanted = GatewaySettings(listen="127.0.0.2:0")
+    await site.gateway.move_to(await site.gateway.prepare_move(wanted), wanted, None)
     (address,) = site.gateway.addresses
     assert address != f"{site.host}:{site.port}"
     writer.write(ask)
@@ -82,6 +82,49 @@ async def test_an_address_that_cannot_be_had_leaves_the_present_one_open(
 ) -> None:
     site, other = await start(), await start()
     with pytest.raises(ConfigError, match="taken by another process"):
-        await site.gateway.listen_too(GatewaySettings(listen=f"127.0.0.1:{other.port}"))
+        await site.gateway.prepare_move(GatewaySettings(listen=f"127.0.0.1:{other.port}"))
     assert site.gateway.addresses == [f"{site.host}:{site.port}"]
     assert (await site.post("/in/wms", b"{}", x_signature=signature(b"{}")))[0] == 202
+
+
+@pytest.mark.parametrize(("old", "new"), [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1")])
+async def test_between_one_address_and_every_address_on_a_port_there_is_no_gap(
+    start: Start, old: str, new: str
+) -> None:
+    site = await start(listen=f"{old}:0")
+    wanted = GatewaySettings(listen=f"{new}:{site.port}")
+    sockets = await site.gateway.prepare_move(wanted)
+    with pytest.raises(OSError):  # to others the port is taken, also now
+        await asyncio.start_server(lambda *_: None, old, site.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    if old == "127.0.0.1":  # the narrower address gets the connection: here it is the one that is served already
+        assert b" 200 " in await reader.read()
+    await site.gateway.move_to(sockets, wanted, None)
+    assert b" 200 " in await reader.read() or old == "127.0.0.1"
+    writer.close()
+    assert site.gateway.addresses == [f"{new}:{site.port}"]
+    site.url = f"http://127.0.0.1:{site.port}"
+    assert (await site.get("/live"))[0] == 200
+    with pytest.raises(OSError):
+        await asyncio.start_server(lambda *_: None, new, site.port)
+
+
+async def test_a_move_that_is_given_up_closes_what_it_has_opened_and_nothing_else(start: Start) -> None:
+    site = await start()
+    for listen in (f"0.0.0.0:{site.port}", GatewaySettings().listen, "127.0.0.2:0"):
+        sockets = await site.gateway.prepare_move(GatewaySettings(listen=listen))
+        listening.close(sockets)
+    assert (await site.get("/live"))[0] == 200
+
+
+async def test_who_comes_to_the_new_address_before_the_move_waits_for_it(start: Start) -> None:
+    site = await start()
+    wanted = GatewaySettings(listen="127.0.0.2:0")
+    sockets = await site.gateway.prepare_move(wanted)
+    reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+    writer.write(b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert (await site.get("/live"))[0] == 200
+    await site.gateway.move_to(sockets, wanted, None)
+    assert b" 200 " in await reader.read()
+    writer.close()

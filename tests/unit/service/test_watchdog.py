@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from runtime import clock
+from runtime import clock, watchdog
 from runtime.errors import StorageFailed, StorageFull
 from runtime.journal import meta
 from runtime.watchdog import Pulse
@@ -78,3 +78,18 @@ async def test_the_sign_of_life_is_written_and_flushed_like_any_other_change(tmp
     assert before[0] is None
     assert isinstance(after[0], int)
     assert after[1] == before[1] + 1
+
+
+async def test_the_timer_is_set_to_what_the_configuration_says_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, fed = [LIMIT_SECONDS, 7.0], list[float]()
+
+    def later(seconds: float, **_: Any) -> None:
+        fed.append(seconds)
+        if len(fed) == 2:
+            tasks.cancel_scope.cancel()
+
+    monkeypatch.setattr(watchdog, "FEED_SECONDS", 0.0)
+    monkeypatch.setattr(watchdog.faulthandler, "dump_traceback_later", later)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watchdog.watch, SlowWriter(), lambda: wanted[min(len(fed), 1)])
+    assert fed == wanted
