@@ -89,6 +89,23 @@ TestKeys = pytest.mark.model(KeysModel.TestCase)
 TestKeys.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)
 
 
+def test_a_start_finds_more_than_one_run_waiting_and_files_them_one_after_the_other() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(connection)
+    connection.executemany(FACT, [(seq, 100 - seq) for seq in range(1, 15)])
+    connection.execute("UPDATE books SET facts = 14")
+    hashes = [100 - seq for seq in range(1, 15)]
+    keys = Keys(run_keys=4, run_facts=100)
+    keyed = []
+    for _ in range(12):
+        assert set(keys.find(connection, hashes)[1]) == set(range(1, 15))
+        keys.file(connection, 2)
+        keyed.append(connection.execute("SELECT keyed, (SELECT count(*) FROM keys) FROM books").fetchone())
+    assert keyed[0] == (4, 4)
+    assert keyed[-1] == (14, 14)
+    connection.close()
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(configure(tmp_path))
