@@ -121,7 +121,6 @@ async def test_a_rotated_secret_is_read_by_reload_and_nothing_secret_is_ever_tol
             code, said = await asks("reload")
             [change] = said["changes"]
             assert (code, change["part"], change["detail"]) == (0, "targets.erp", "secrets")
-            await asks("deliveries", "retry", str(row["id"]))
             found = await delivered(region, 3)
             assert found["balanced"]
             there.tokens.revoke()
@@ -135,6 +134,34 @@ async def test_a_rotated_secret_is_read_by_reload_and_nothing_secret_is_ever_tol
         for word in (SECRET, b"the next one", b"tok-1", b"tok-2"):
             assert not any(word in text for text in kept)
             assert not any(word.decode() in text for text in told)
+
+
+async def test_a_target_without_tokens_is_left_alone_by_the_breaker_and_every_delivery_waits(
+    hub: NatsServer, tmp_path: Path
+) -> None:
+    careful = "in_flight_max = 1\nbreaker_failures_max = 2\nbreaker_open_seconds = 3600\n"
+    async with guarded("tokens") as there:
+        hq = headquarters(tmp_path / "hq", hub)
+        region = branch(tmp_path / "region", hub, there, careful + PATIENT)
+        async with hq, region:
+            there.fault("failing")
+            await hq.send_lines([fact(n, sku=f"K{n}") for n in range(5)])
+            await until(lambda: _troubled(region, "gives no token (503)"), "the breaker has opened")
+            await hq.send_lines([fact(n, sku=f"K{n}") for n in range(5, 9)])
+            await until(lambda: _received(region, 9), "the others have come in")
+            found = await figures(region)
+            assert (found["pending"], found["letters"]) == (9, 0)
+            assert len(there.tokens.asked) == 2
+            there.fault(None)
+            assert await region.stop() == 0
+            await region.start()
+            await delivered(region, 9)
+        assert sorted(there.effects()) == ids(9)
+        assert len(there.tokens.given) == 1
+
+
+async def _troubled(region: Region, words: str) -> bool:
+    return words in (await figures(region)).get("trouble", "")
 
 
 async def _received(region: Region, count: int) -> bool:
