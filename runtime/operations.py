@@ -247,9 +247,13 @@ class Operations:
         """What `entrepot doctor` asks about the hub, with this agent's credentials."""
         model = self._kernel.configuration.model
         async with _closing(self._kernel.configuration.link()) as link:
-            return list(
-                await link.examine(list(model.lanes), refill_hours=model.journal.refill_hours, now_us=clock.now_us())
+            found = await link.examine(
+                list(model.lanes),
+                refill_hours=model.journal.refill_hours,
+                now_us=clock.now_us(),
+                headquarters=model.headquarters,
             )
+            return list(found)
 
     async def adopt(self, *, reason: str, confirm: bool = False) -> Answer:
         """Go on where the hub stands, in a new epoch. Without `confirm`: say what would happen."""

@@ -77,9 +77,10 @@ class Outgoing:
         reach: Reach = PUBLIC,
         timeout_seconds: float,
         ca_file: str = "",
+        system_too: bool = False,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """`ca_file`: certificates to trust instead of the system's; read here.
+        """`ca_file`: certificates to trust instead of the system's, or beside them (`system_too`); read here.
 
         Raises `ConfigError`, also for an origin that may not be reached: of an address no resolver is asked.
         """
@@ -87,7 +88,7 @@ class Outgoing:
         self.origin = origin
         self._reach = reach
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._ssl = _trust(ca_file)
+        self._ssl = _trust(ca_file, system_too=system_too)
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
@@ -186,13 +187,16 @@ def _unresolved(origin: Origin, error: aiohttp.ClientConnectorDNSError) -> Retry
     return Retryable(f"the name of {origin} cannot be resolved")
 
 
-def _trust(ca_file: str) -> ssl.SSLContext | None:
+def _trust(ca_file: str, *, system_too: bool) -> ssl.SSLContext | None:
     if not ca_file:
         return None
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        trust = ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
             f"ca_file: {ca_file} cannot be read as certificates ({type(error).__name__})",
             hint="it holds the certificates of the authority in PEM form",
         ) from None
+    if system_too:
+        trust.load_default_certs()
+    return trust

@@ -373,8 +373,13 @@ class HubLink(Protocol):
         """
         ...
 
-    async def examine(self, lanes: Sequence[str], *, refill_hours: int, now_us: int) -> list[Finding]:
-        """Names, certificates, permissions and streams, without storing anything. Never raises, bounded in time."""
+    async def examine(
+        self, lanes: Sequence[str], *, refill_hours: int, now_us: int, headquarters: str = ""
+    ) -> list[Finding]:
+        """Names, certificates, permissions and streams, without storing anything. Never raises, bounded in time.
+
+        `headquarters`: whose lane for this region is read (`[downlink] region`); empty: nobody's.
+        """
         ...
 
     def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:

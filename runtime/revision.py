@@ -120,7 +120,9 @@ class Workshop:
             for name, source in configuration.sources.items()
         }
         targets = {
-            name: self._target(configuration, target) if name in plan.targets_started else before.targets[name]
+            name: self._target(configuration, target, changed=True)
+            if name in plan.targets_started
+            else before.targets[name]
             for name, target in configuration.targets.items()
         }
         link = configuration.link() if plan.uplink else before.link
@@ -142,7 +144,9 @@ class Workshop:
         knowledge = Knowledge(journal.read, journal.names, kernel.identity.commitment_key)
         return Enquiries(api, kernel.doorkeeper, knowledge, clock.monotonic)
 
-    def _target(self, configuration: Configuration, configured: ConfiguredTarget) -> TargetStep:
+    def _target(
+        self, configuration: Configuration, configured: ConfiguredTarget, *, changed: bool = False
+    ) -> TargetStep:
         log = self._log.door(target=configured.name)
         return TargetStep(
             self._kernel.journal,
@@ -151,6 +155,7 @@ class Workshop:
             configuration.make_target(configured.name, log),
             log=log,
             clock_is_right=self._clock_is_right,
+            changed=changed,
         )
 
     def _source(self, configuration: Configuration, configured: ConfiguredSource) -> RunningSource:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 from cryptography.x509 import load_pem_x509_certificate
+from msgspec.structs import replace
 
 from runtime import record
 from runtime.errors import EntrepotError
@@ -34,12 +35,15 @@ _IMPOSSIBLE = (
 class Examination:
     """One look. Connections of its own, closed at the end."""
 
-    def __init__(self, settings: HubSettings, scope: Scope, *, refill_hours: int, now_us: int) -> None:
+    def __init__(
+        self, settings: HubSettings, scope: Scope, *, refill_hours: int, now_us: int, headquarters: str
+    ) -> None:
         self._settings = settings
         self._scope = scope
         self._access = Access(settings, scope)
         self._refill_hours = refill_hours
         self._now = now_us / 1_000_000
+        self._headquarters = headquarters
         self._complaints: list[str] = []
 
     async def findings(self, lanes: Sequence[str]) -> list[Finding]:
@@ -143,7 +147,8 @@ class Examination:
                 what = f"hear the hub's answers (it must be allowed to subscribe to {self._access.inboxes})"
                 return [*found, profile.permission(what, allowed=False, wanted=True)]
             found += await self._permissions(connection, lanes)
-            found += await self._streams(connection, lanes)
+            downlink = await self._downlink(connection) if self._headquarters else []
+            found += [*downlink, *await self._streams(connection, lanes)]
         except EntrepotError as error:
             found.append(Finding("hub", "critical", str(error), error.hint or profile.next_step(str(error))))
         return found
@@ -163,6 +168,33 @@ class Examination:
         found.append(profile.permission("write checkpoints of other regions", allowed=foreign, wanted=False))
         return found
 
+    async def _downlink(self, connection: Connection) -> list[Finding]:
+        """Reading headquarters' lane for this region, as `downlink` does, and what lies there."""
+        lane, theirs = self._scope.region, replace(self._scope, region=self._headquarters)
+        name, subject = record.stream_name(theirs.region, lane), record.lane_subjects(theirs.region, lane)
+        # Nothing is asked for: a question without words is answered with an error, by whoever may ask it.
+        refused = [asks for asks in permissions.reads(name) if not await self._may_publish(connection, asks)]
+        found = [profile.reading(name, refused)]
+        found.append(profile.hearing(subject, allowed=await self._may_hear(connection, subject)))
+        if not refused:
+            found.append(await self._headquarters_stream(connection, name, theirs))
+        return found
+
+    async def _headquarters_stream(self, connection: Connection, name: str, theirs: Scope) -> Finding:
+        try:
+            info = await stream.info(connection, name)
+        except HubAway as error:
+            return Finding(f"stream {name}", "critical", str(error), profile.ASK_THE_HUB)
+        wrong = "" if info is None else topology.wrong(info.config, theirs, self._scope.region)
+        return profile.headquarters_stream(name, info, wrong=wrong)
+
+    async def _may_hear(self, connection: Connection, subject: str) -> bool:
+        """Whether the server lets this user listen there."""
+        self._complaints.clear()
+        (await connection.listen(subject, lambda *_: None))()
+        await connection.settle()
+        return not self._refused(subject)
+
     async def _may_publish(self, connection: Connection, subject: str) -> bool:
         """Whether the server lets this user write there; nothing is stored, whatever it says."""
         self._complaints.clear()
@@ -171,7 +203,12 @@ class Examination:
             b"HPUB %b %b %d %d\r\n%b\r\n" % (subject.encode(), reply.encode(), size, size, _IMPOSSIBLE)
         )
         await connection.settle()
-        return not any(subject in said and "permissions violation" in said.lower() for said in self._complaints)
+        return not self._refused(subject)
+
+    def _refused(self, subject: str) -> bool:
+        """Whether the server has said no to this subject since its words were last forgotten."""
+        said = [complaint.lower() for complaint in self._complaints]
+        return any("permissions violation" in words and f'"{subject.lower()}"' in words for words in said)
 
     async def _streams(self, connection: Connection, lanes: Sequence[str]) -> list[Finding]:
         scope, found, infos = self._scope, [], []

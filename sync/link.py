@@ -179,11 +179,16 @@ class NatsLink:
                 for lane, first in wanted.items()
             ]
 
-    async def examine(self, lanes: Sequence[str], *, refill_hours: int, now_us: int) -> list[Finding]:
+    async def examine(
+        self, lanes: Sequence[str], *, refill_hours: int, now_us: int, headquarters: str = ""
+    ) -> list[Finding]:
         """See `runtime.ports.HubLink`."""
         from sync.examination import Examination
 
-        return await Examination(self._settings, self._scope, refill_hours=refill_hours, now_us=now_us).findings(lanes)
+        look = Examination(
+            self._settings, self._scope, refill_hours=refill_hours, now_us=now_us, headquarters=headquarters
+        )
+        return await look.findings(lanes)
 
     async def read(self, lane: str, first: int, last: int) -> AsyncIterator[HubRecord]:
         """See `runtime.ports.HubLink`."""

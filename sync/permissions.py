@@ -132,13 +132,13 @@ def _allowed(said: jwt.Claims, which: str) -> list[str]:
     return list((said.nats.get(which) or {}).get("allow") or [])
 
 
+def reads(stream: str) -> tuple[str, ...]:
+    """What is published to while a stream is read in order: its state, single messages, runs of them."""
+    return tuple(f"{_API}{asks}.{stream}" for asks in ("STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET"))
+
+
 def _reading(stream: str) -> tuple[str, ...]:
-    return (
-        f"{_API}STREAM.INFO.{stream}",
-        f"{_API}STREAM.MSG.GET.{stream}",
-        f"{_API}DIRECT.GET.{stream}",
-        f"{_API}DIRECT.GET.{stream}.>",
-    )
+    return (*reads(stream), f"{_API}DIRECT.GET.{stream}.>")
 
 
 _READING_ALL = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from runtime.ports import Finding
@@ -96,15 +97,43 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + more
 
 
-def permission(what: str, *, allowed: bool, wanted: bool) -> Finding:
-    """`what` reads on from "may"."""
+def permission(what: str, *, allowed: bool, wanted: bool, without: str = "nothing can be sent") -> Finding:
+    """`what` reads on from "may"; `without`: what becomes of it if it is wanted and not allowed."""
     found = f"{'may' if allowed else 'may not'} {what}"
     if allowed == wanted:
         return Finding("hub permission", "ok", found)
     if wanted:
-        return Finding("hub permission", "critical", found, f"{ASK_THE_HUB}: without it nothing can be sent")
+        return Finding("hub permission", "critical", found, f"{ASK_THE_HUB}: without it {without}")
     step = f"{ASK_THE_HUB}: this region's user should have exact subjects of its own"
     return Finding("hub permission", "warning", found, step)
+
+
+def reading(name: str, refused: Sequence[str]) -> Finding:
+    """Whether headquarters' stream for this region may be read; `refused`: the subjects that the hub said no to."""
+    what = f"read what headquarters sends (stream {name})"
+    if refused:
+        what += f": publishing to {_some(list(refused))} is refused"
+    return permission(what, allowed=not refused, wanted=True, without="nothing from headquarters arrives")
+
+
+def hearing(subject: str, *, allowed: bool) -> Finding:
+    """Whether a new record of headquarters is heard; without that it is found by looking."""
+    if allowed:
+        return permission("hear at once when headquarters sends", allowed=True, wanted=True)
+    step = f"{ASK_THE_HUB}: until then what headquarters sends arrives within poll_seconds of [downlink]"
+    found = f"may not hear at once when headquarters sends: subscribing {subject} is refused"
+    return Finding("hub permission", "warning", found, step)
+
+
+def headquarters_stream(name: str, info: StreamInfo | None, *, wrong: str) -> Finding:
+    """The stream that the downlink reads; it is headquarters' to make and to mend."""
+    subject = f"stream {name}"
+    if info is None:
+        step = "have headquarters make it (`entrepot topology apply` there); look at region in [downlink], too"
+        return Finding(subject, "warning", "missing: headquarters has sent nothing to this region yet", step)
+    if wrong:
+        return Finding(subject, "critical", f"not usable: {wrong}", "check [hub] servers and region in [downlink]")
+    return Finding(subject, "ok", f"{info.state.messages:,} messages from headquarters")
 
 
 def stream(

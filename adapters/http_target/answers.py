@@ -17,6 +17,7 @@ from runtime.ports import Delivered
 
 _REFERENCE = re.compile(r"[ -~]{1,100}")
 _OUR_LOGIN = frozenset({401, 403, 407})
+_NOT_TAKEN = "a token was given, and is not taken: look at scope, audience, and what client_id may do there"
 
 
 def judge(answer: Answer, settings: HttpTargetSettings, origin: Origin, now_us: Callable[[], int]) -> Delivered:
@@ -33,7 +34,8 @@ def judge(answer: Answer, settings: HttpTargetSettings, origin: Origin, now_us: 
         )
     hint = ""
     if status in _OUR_LOGIN:
-        hint = "look at auth and its secret"
+        by_token = settings.auth is not None and settings.auth.token_url is not None
+        hint = _NOT_TAKEN if by_token else "look at auth and its secret"
     elif 200 <= status < 300:
         hint = "the answer is not among expected"
     raise try_later(origin, answer, now_us, hint=hint)

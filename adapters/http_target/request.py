@@ -6,13 +6,12 @@ What an event says can fill a part of the path or a value of the query, and neve
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from collections.abc import Callable
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from adapters.http_target.settings import HttpTargetSettings, TargetAuth
+from adapters.http_target.login import login_header
+from adapters.http_target.settings import HttpTargetSettings
 from adapters.sdk.outbound import OWN_HEADERS, Door, plain_target
 from runtime.errors import ConfigError, Permanent
 from runtime.ports import Delivery
@@ -42,7 +41,7 @@ def compile_templates(settings: HttpTargetSettings, door: Door) -> Templates:
     """Raises `ConfigError` with the key and column."""
     path = compile_template(door.rest, "url")
     plain_target(path.fixed)
-    taken = {name.lower() for name in (settings.idempotency_header, _auth_header(settings.auth)) if name}
+    taken = {name.lower() for name in (settings.idempotency_header, login_header(settings.auth)) if name}
     for name, value in settings.headers.items():
         if name.lower() in OWN_HEADERS | taken:
             raise ConfigError(f"headers: {name} is written by the target itself", hint="leave it out")
@@ -60,13 +59,11 @@ class Writer:
         settings: HttpTargetSettings,
         templates: Templates,
         rendering: Rendering | None,
-        login: dict[str, str],
         region: str,
     ) -> None:
         self._settings = settings
         self._templates = templates
         self._rendering = rendering
-        self._login = login
         self._region = region
 
     def write(self, delivery: Delivery) -> Asked:
@@ -88,57 +85,10 @@ class Writer:
             headers[name] = _header_value(name, value.fill(tree))
         if self._settings.idempotency_header:
             headers[self._settings.idempotency_header] = delivery.id
-        return Asked(target, {**headers, **self._login}, body)
+        return Asked(target, headers, body)
 
 
 def _header_value(name: str, value: str) -> str:
     if not _HEADER_VALUE.fullmatch(value):
         raise Permanent(f"the header {name} would hold signs that no header may have")
     return value
-
-
-# ---------------------------------------------------------------- who we are
-
-
-def check_auth(auth: TargetAuth | None) -> None:
-    """Raises `ConfigError` unless it is one whole form."""
-    if auth is None:
-        return
-    forms = (
-        (auth.bearer is not None, True),
-        (auth.username is not None, auth.password is not None),
-        (auth.header is not None, auth.secret is not None),
-    )
-    halves = (auth.username is None) != (auth.password is None) or (auth.header is None) != (auth.secret is None)
-    if halves or sum(begun for begun, _ in forms) != 1:
-        raise ConfigError("auth is one of: bearer, username with password, header with secret")
-    if auth.header is not None and auth.header.lower() in OWN_HEADERS:
-        raise ConfigError(f"auth: {auth.header} is written by the connection itself")
-
-
-def login_headers(auth: TargetAuth | None, secret: Callable[[str], bytes]) -> dict[str, str]:
-    """The header that proves who we are. Raises `ConfigError` for a secret that is missing or cannot stand in it."""
-    check_auth(auth)
-    if auth is None:
-        return {}
-    if auth.bearer is not None:
-        return {"Authorization": f"Bearer {_word(auth.bearer, secret)}"}
-    if auth.password is not None:
-        pair = f"{auth.username}:{_word(auth.password, secret)}"
-        return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
-    assert auth.header is not None
-    assert auth.secret is not None
-    return {auth.header: _word(auth.secret, secret)}
-
-
-def _auth_header(auth: TargetAuth | None) -> str:
-    return "" if auth is None else auth.header or "Authorization"
-
-
-def _word(name: str, secret: Callable[[str], bytes]) -> str:
-    text = secret(name).decode("utf-8", "replace").strip()
-    if not text or not _HEADER_VALUE.fullmatch(text):
-        raise ConfigError(
-            f"{name} is empty or holds signs that no header may have", hint="write it as plain ASCII text"
-        )
-    return text

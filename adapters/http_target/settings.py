@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from adapters.sdk.login import Text, TokenUrl
 from adapters.sdk.outbound import HeaderName, OutboundSettings, SecretName
 
 Status = Annotated[int, Meta(ge=200, le=599)]
@@ -13,7 +14,7 @@ Statuses = Annotated[tuple[Status, ...], Meta(max_length=50)]
 
 
 class TargetAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`auth = { … }`: one of `bearer`, `username` with `password`, or `header` with `secret`."""
+    """`auth = { … }`: one of `bearer`, `username` with `password`, `header` with `secret`, or OAuth2: `token_url` with `client_id` and `secret`."""
 
     bearer: SecretName | None = None
     """Token for `Authorization: Bearer …`."""
@@ -22,9 +23,21 @@ class TargetAuth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     password: SecretName | None = None
     """Belongs to username."""
     header: HeaderName | None = None
-    """Name of the header that takes the secret as it is, e.g. `X-Api-Key`."""
+    """Name of the header that takes the secret as it is, e.g. `X-Api-Key`. With token_url: where the token stands by itself; else `Authorization: Bearer`."""
     secret: SecretName | None = None
-    """Belongs to header."""
+    """Belongs to header, or is the client secret."""
+    token_url: TokenUrl | None = None
+    """OAuth2: where tokens are given for client credentials (RFC 6749, 4.4), or for `refresh`. https; it may lie on another host than `url`, and as far as that may reach."""
+    client_id: Text = ""
+    """Belongs to token_url."""
+    refresh: SecretName | None = None
+    """With token_url: a refresh token that the partner has given (RFC 6749, 6)."""
+    scope: Text = ""
+    """With token_url, where the partner wants one."""
+    audience: Text = ""
+    """With token_url, where the partner wants one."""
+    send: Literal["basic", "body"] = "basic"
+    """With token_url: whether id and secret go in the header Authorization or in the form."""
 
 
 class HttpTargetSettings(OutboundSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

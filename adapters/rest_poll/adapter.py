@@ -162,8 +162,6 @@ class RestPollAdapter:
         """Raises `ConfigError` for what cannot work, or could lead elsewhere."""
         check_polling(settings)
         pin(settings.url, settings.networks)
-        if settings.login.kind == "oauth2":
-            pin(settings.login.token_url, settings.networks)
         notes = []
         if settings.login.kind == "none":
             notes.append("it asks without proving who we are (login)")

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from adapters.sdk.answers import text_of, us_of
-from adapters.sdk.fetching import Text
+from adapters.sdk.login import Text
 
 CURSOR = "{cursor}"
 Kind = Literal["instant", "number", "text", "token"]

@@ -8,7 +8,8 @@ from msgspec import Meta, Struct, field
 
 from adapters.rest_poll.cursor import CURSOR, CursorSettings, Place, read_value
 from adapters.rest_poll.places import parse
-from adapters.sdk.fetching import Fetching, Text, check_login
+from adapters.sdk.fetching import Fetching
+from adapters.sdk.login import Text, check_login
 from adapters.sdk.scheme import HeaderName
 from runtime.errors import ConfigError
 
@@ -45,7 +46,7 @@ class RestPollSettings(Fetching, frozen=True, kw_only=True, forbid_unknown_field
 
 def check_polling(settings: RestPollSettings) -> None:
     """Raises `ConfigError` for keys that contradict each other."""
-    check_login(settings.login)
+    check_login(settings.login, settings.reach)
     for place in (settings.items, settings.id, settings.pages.path, settings.cursor.path if settings.cursor else ""):
         parse(place)
     if (CURSOR in settings.url) != (settings.cursor is not None):

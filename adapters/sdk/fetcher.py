@@ -14,13 +14,13 @@ from adapters.sdk import answers
 from adapters.sdk.answers import Answer, NotThere
 from adapters.sdk.credentials import Credentials
 from adapters.sdk.fetching import Fetching
+from adapters.sdk.login import token_pin
 from adapters.sdk.pace import Pace
 from adapters.sdk.partner import Partner
 from adapters.sdk.pin import pin
+from adapters.sdk.tokens import TOKEN_BYTES_MAX
 from runtime.errors import Permanent, Refused, Retryable
 from runtime.ports import SourceContext
-
-UNAUTHORIZED = 401
 
 
 class Fetcher:
@@ -31,7 +31,8 @@ class Fetcher:
         self._settings = settings
         self._context = context
         self.pin = pin(settings.url, settings.networks)
-        self._credentials = Credentials(settings, context.secret, anyio.current_time)
+        self._tokens = _token_partner(settings)
+        self._credentials = Credentials(settings.login, self._tokens, context.secret, context.now_us)
         self._partner = Partner(self.pin, seconds_max=settings.request_seconds_max, bytes_max=settings.body_bytes_max)
         self.pace = Pace(
             requests_per_hour_max=settings.requests_per_hour_max,
@@ -45,8 +46,8 @@ class Fetcher:
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        await self._open.enter_async_context(self._credentials)
-        await self._open.enter_async_context(self._partner)
+        for partner in filter(None, (self._tokens, self._partner)):
+            await self._open.enter_async_context(partner)
         return self
 
     async def __aexit__(
@@ -88,11 +89,15 @@ class Fetcher:
         self.pace.failed(anyio.current_time(), self._draw(), after_seconds=after_seconds, ill=ill)
 
     async def _ask(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """One request; once more with a new token if the old one is not taken any more."""
-        answer = await self._partner.ask(url, await self._dressed(headers))
-        if answer.status == UNAUTHORIZED and self._credentials.forget():
-            answer = await self._partner.ask(url, await self._dressed(headers))
-        return answer
+        async def ask(login: dict[str, str]) -> Answer:
+            return await self._partner.ask(url, {**self._settings.headers, **headers, **login})
 
-    async def _dressed(self, headers: Mapping[str, str]) -> dict[str, str]:
-        return {**self._settings.headers, **headers, **await self._credentials.headers()}
+        return await self._credentials.prove(ask)
+
+
+def _token_partner(settings: Fetching) -> Partner | None:
+    """Whoever gives us tokens, if anybody does."""
+    if settings.login.kind != "oauth2":
+        return None
+    place = token_pin(settings.login, settings.reach, table="login")
+    return Partner(place, seconds_max=settings.request_seconds_max, bytes_max=TOKEN_BYTES_MAX)

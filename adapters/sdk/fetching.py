@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from adapters.sdk.login import Login, Text
+from adapters.sdk.pin import opened
 from adapters.sdk.scheme import HeaderName
-from runtime.errors import ConfigError
-from runtime.policy.addresses import Kind
+from runtime.policy.addresses import Kind, Reach
 from runtime.policy.retry import Backoff
 
 Address = Annotated[str, Meta(min_length=1, max_length=2_000)]
-SecretName = Annotated[str, Meta(pattern=r"^(secret://[A-Za-z0-9._-]{1,100})?$")]
-Text = Annotated[str, Meta(max_length=500, pattern=r"^[ -~]*$")]
 Megabytes = 1024 * 1024
-_NEEDED = {
-    "none": (),
-    "bearer": ("secret",),
-    "basic": ("user", "secret"),
-    "header": ("header", "secret"),
-    "oauth2": ("token_url", "client_id", "secret"),
-}
-
-
-class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`login = { … }`: how we prove who we are."""
-
-    kind: Literal["none", "bearer", "basic", "header", "oauth2"] = "none"
-    """bearer, basic, header: `secret` as it is. oauth2: client credentials (RFC 6749, 4.4), or `refresh`."""
-    secret: SecretName = ""
-    """Token, password, API key, or client secret: `secret://NAME`."""
-    user: Text = ""
-    """basic: the user name."""
-    header: HeaderName | None = None
-    """header: its name, e.g. `X-Api-Key`. oauth2: where the token stands by itself; else `Authorization: Bearer`."""
-    token_url: Annotated[str, Meta(max_length=2_000)] = ""
-    """oauth2: where tokens are given."""
-    client_id: Text = ""
-    """oauth2."""
-    refresh: SecretName = ""
-    """oauth2: a refresh token that the partner has given (RFC 6749, 6), e.g. Amazon's: `secret://NAME`."""
-    scope: Text = ""
-    """oauth2, where the partner wants one."""
-    audience: Text = ""
-    """oauth2, where the partner wants one."""
-    send: Literal["basic", "body"] = "basic"
-    """oauth2: whether id and secret go in the header Authorization or in the form."""
 
 
 class Fetching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,12 +45,9 @@ class Fetching(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long; then one request tries again."""
 
     @property
+    def reach(self) -> Reach:
+        return opened(self.networks)
+
+    @property
     def backoff(self) -> Backoff:
         return Backoff(seconds_min=self.backoff_seconds_min, seconds_max=self.backoff_seconds_max)
-
-
-def check_login(login: Login) -> None:
-    """Raises `ConfigError` for a key that is missing."""
-    for key in _NEEDED[login.kind]:
-        if not getattr(login, key):
-            raise ConfigError(f'login: kind = "{login.kind}" needs "{key}"')

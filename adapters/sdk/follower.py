@@ -14,7 +14,8 @@ from msgspec import Meta, field
 
 from adapters.sdk.answers import Answer
 from adapters.sdk.fetcher import Fetcher
-from adapters.sdk.fetching import Fetching, Text, check_login
+from adapters.sdk.fetching import Fetching
+from adapters.sdk.login import Text, check_login
 from adapters.sdk.pin import pin
 from adapters.sdk.scheme import HeaderName
 from runtime.envelope import Message
@@ -47,10 +48,8 @@ def follow_rule(settings: FollowSettings) -> Follow:
 
 def check_following(settings: FollowSettings) -> None:
     """Raises `ConfigError` for what cannot work, or could lead elsewhere."""
-    check_login(settings.login)
-    pin(settings.url, settings.networks)
-    if settings.login.kind == "oauth2":
-        pin(settings.login.token_url, settings.networks)
+    check_login(settings.login, settings.reach, table="follow.login")
+    pin(settings.url, settings.networks, key="follow.url")
 
 
 class Follower:

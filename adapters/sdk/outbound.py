@@ -6,10 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from msgspec import Meta, Struct
 
+from adapters.sdk.answers import Answer as TokenAnswer
 from adapters.sdk.filters import Matches, compile_filters
+from adapters.sdk.pin import Pin
+from adapters.sdk.tokens import TOKEN_BYTES_MAX
 from runtime.errors import ConfigError, Retryable
 from runtime.outgoing import Answer, Outgoing
 from runtime.policy.addresses import Origin, Reach, read_reach, split_origin
@@ -34,6 +38,7 @@ OWN_HEADERS = frozenset(
 )
 """Written by the connection itself: somebody else's word would make one request look like two."""
 
+FORM = "application/x-www-form-urlencoded"
 PLAIN = re.compile(r"[!-\"$-~]*")
 """Printable ASCII without blanks, and without the fragment, which is never sent."""
 
@@ -52,7 +57,7 @@ class OutboundSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     allow_networks: Annotated[list[str], Meta(max_length=50)] = []
     """Networks in CIDR form that may be connected to, whatever they are."""
     ca_file: str = ""
-    """Certificates (PEM) of a private authority, to be trusted instead of the system's."""
+    """Certificates (PEM) of a private authority, to be trusted instead of the system's; beside them for a `token_url`."""
 
 
 class Door(Struct, frozen=True):
@@ -81,8 +86,47 @@ def plain_target(text: str) -> str:
 
 def open_door(door: Door, settings: OutboundSettings, context: TargetContext) -> Outgoing:
     """Raises `ConfigError` for a `ca_file` that cannot be read."""
-    ca_file = str(Path(context.directory) / settings.ca_file) if settings.ca_file else ""
-    return Outgoing(door.origin, reach=door.reach, timeout_seconds=settings.answer_seconds_max, ca_file=ca_file)
+    return Outgoing(
+        door.origin,
+        reach=door.reach,
+        timeout_seconds=settings.answer_seconds_max,
+        ca_file=_ca_file(settings, context),
+    )
+
+
+class TokenDoor:
+    """A client of whoever gives the tokens for a target: one host as well, and no further than the target may reach."""
+
+    def __init__(self, pin: Pin, settings: OutboundSettings, context: TargetContext) -> None:
+        """Raises `ConfigError` for a `ca_file` that cannot be read."""
+        self._pin = pin
+        self._client = Outgoing(
+            pin.origin,
+            reach=pin.reach,
+            timeout_seconds=settings.answer_seconds_max,
+            ca_file=_ca_file(settings, context),
+            system_too=True,  # a private system often takes tokens of a public authority
+        )
+
+    async def ask(self, url: str, headers: Mapping[str, str], *, form: Mapping[str, str]) -> TokenAnswer:
+        """See `adapters.sdk.credentials.TokenServer`."""
+        target = self._pin.within(url).removeprefix(str(self._pin.origin))
+        answer = await self._client.send(
+            "POST",
+            target,
+            headers={**headers, "Content-Type": FORM},
+            body=urlencode(form).encode(),
+            answer_bytes_max=TOKEN_BYTES_MAX,
+        )
+        known = {name.lower(): value for name, value in answer.headers.items()}
+        return TokenAnswer(status=answer.status, headers=known, body=answer.body)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _ca_file(settings: OutboundSettings, context: TargetContext) -> str:
+    return str(Path(context.directory) / settings.ca_file) if settings.ca_file else ""
 
 
 def wanted(door: Door, type: str, attributes: Mapping[str, str]) -> bool:

@@ -44,14 +44,23 @@ class Pin(Struct, frozen=True):
         return f"{self.origin}{path}"
 
 
-def pin(url: str, networks: Collection[Kind]) -> Pin:
-    """The pin of a configured URL. Raises `ConfigError`."""
-    origin, rest = read_origin(url)
+def pin(url: str, networks: Collection[Kind], *, key: str = "url") -> Pin:
+    """The pin of a configured URL. Raises `ConfigError`, naming `key`."""
+    return pin_within(url, opened(networks), key=key)
+
+
+def opened(networks: Collection[Kind]) -> Reach:
+    """How far the settings of a source open."""
+    return Reach(kinds=frozenset(networks), keys=_KEYS)
+
+
+def pin_within(url: str, reach: Reach, *, key: str) -> Pin:
+    """The same, for whoever says in another way how far its name may lead."""
+    origin, rest = read_origin(url, key)
     if "#" in rest:
-        raise ConfigError("url holds a #, which is never sent", hint="leave it out, or write it as %23")
+        raise ConfigError(f"{key} holds a #, which is never sent", hint="leave it out, or write it as %23")
     # Stricter than for targets: a login goes along.
     if origin.plain and not origin.local:
-        raise ConfigError(f"{origin} must be https: only on this machine itself may it be http")
-    reach = Reach(kinds=frozenset(networks), keys=_KEYS)
-    check_origin(origin, reach)
+        raise ConfigError(f"{key}: {origin} must be https: only on this machine itself may it be http")
+    check_origin(origin, reach, key)
     return Pin(origin, reach)

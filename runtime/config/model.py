@@ -161,3 +161,8 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     fleet: FleetSettings | None = None
     """Headquarters may steer this region; without the table nobody does."""
+
+    @property
+    def headquarters(self) -> str:
+        """Whose lane for this region is read; empty without `[downlink]`."""
+        return "" if self.downlink is None else self.downlink.region

@@ -20,9 +20,13 @@ def look(configuration: Configuration) -> list[Finding]:
 
 async def examine(configuration: Configuration) -> list[Finding]:
     """Over connections of its own."""
-    model = configuration.model
-    link = configuration.link()
+    model, link = configuration.model, configuration.link()
     try:
-        return await link.examine(list(model.lanes), refill_hours=model.journal.refill_hours, now_us=clock.now_us())
+        return await link.examine(
+            list(model.lanes),
+            refill_hours=model.journal.refill_hours,
+            now_us=clock.now_us(),
+            headquarters=model.headquarters,
+        )
     finally:
         await link.close()

@@ -50,7 +50,9 @@ class TargetStep:
         *,
         log: Callable[..., None],
         clock_is_right: Callable[[], bool] = lambda: True,
+        changed: bool = False,
     ) -> None:
+        """`changed`: it replaces one that was configured otherwise, so nothing waits out the pause of an older failure."""
         self.name = name
         self.settings = settings
         self.target = target
@@ -59,6 +61,7 @@ class TargetStep:
         self._journal = journal
         self._log = log
         self._clock_is_right = clock_is_right
+        self._changed = changed
         self._id = 0
         self._disabled = False
         self._dispatch = self._empty()
@@ -128,6 +131,7 @@ class TargetStep:
             for each in page:
                 self._know(each)
             after = page[-1].number
+        self._changed = False
 
     def _know(self, row: OpenRow) -> None:
         key = row.number if row.key is None else row.key
@@ -135,7 +139,8 @@ class TargetStep:
             self._dispatch.hold(row.number, key)
             return
         # A wall clock that jumped must not keep it from going: the pause is bounded by the longest one.
-        left = min(max(0.0, (row.next_us - clock.now_us()) / 1_000_000), self.settings.retry.seconds_max)
+        pause = max(0.0, (row.next_us - clock.now_us()) / 1_000_000)
+        left = 0.0 if self._changed else min(pause, self.settings.retry.seconds_max)
         self._dispatch.add(Waiting(row.number, key, row.attempts, clock.monotonic() + left, row.expires_us))
 
     async def _look(self) -> bool:

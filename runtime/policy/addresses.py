@@ -176,35 +176,35 @@ def split_origin(url: str, reach: Reach = PUBLIC) -> tuple[Origin, str]:
     return origin, rest
 
 
-def read_origin(url: str) -> tuple[Origin, str]:
-    """The same, not checked yet. Raises `ConfigError` for what is spelled so that readers could differ."""
+def read_origin(url: str, key: str = "url") -> tuple[Origin, str]:
+    """The same, not checked yet. Raises `ConfigError`, naming `key`, for what is spelled so that readers could differ."""
     match = _ORIGIN.match(url)
     rest = url[match.end() :] if match is not None else ""
     if match is None or rest[:1] not in ("", "/", "?"):
         raise ConfigError(
-            "url is not an http address with a plain host",
+            f"{key} is not an http address with a plain host",
             hint="for example https://partner.example/hooks; no user name in it, and a host with umlauts as xn--…",
         )
     scheme, host, port = match[1].lower(), match[2].strip("[]").lower(), int(match[3] or 0)
     origin = Origin(scheme, host, port or (80 if scheme == "http" else 443))
     if origin.port > 65_535:
-        raise ConfigError(f"url names the port {origin.port}; there are 65535")
+        raise ConfigError(f"{key} names the port {origin.port}; there are 65535")
     return origin, rest if rest.startswith("/") else f"/{rest}"
 
 
-def check_origin(origin: Origin, reach: Reach) -> None:
-    """What can be said before any name is asked for. Raises `ConfigError`."""
+def check_origin(origin: Origin, reach: Reach, key: str = "url") -> None:
+    """What can be said before any name is asked for. Raises `ConfigError`, naming `key`."""
     if origin.literal:
         why = refusal(origin.host, reach)
         if why:
-            raise ConfigError(f"url leads to {origin.host}, which {why}", hint=reach.open_hint)
+            raise ConfigError(f"{key} leads to {origin.host}, which {why}", hint=reach.open_hint)
         if origin.plain and not is_private(origin.host):
             raise ConfigError(
-                "url is http and leads out of the site: everybody on the way could read it", hint=reach.tls_hint
+                f"{key} is http and leads out of the site: everybody on the way could read it", hint=reach.tls_hint
             )
     elif _NUMBER.fullmatch(origin.host.rstrip(".").rpartition(".")[2]):
-        raise ConfigError("url holds an address in an unusual form", hint="write it as four numbers with dots")
+        raise ConfigError(f"{key} holds an address in an unusual form", hint="write it as four numbers with dots")
     elif origin.local and all(refusal(own, reach) for own in ("127.0.0.1", "::1")):
-        raise ConfigError(f"url leads to {origin.host}, which is this machine", hint=reach.open_hint)
+        raise ConfigError(f"{key} leads to {origin.host}, which is this machine", hint=reach.open_hint)
     elif origin.plain and not (reach.kinds or reach.networks):
-        raise ConfigError("url is http: everybody on the way could read it", hint=reach.tls_hint)
+        raise ConfigError(f"{key} is http: everybody on the way could read it", hint=reach.tls_hint)

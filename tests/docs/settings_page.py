@@ -18,8 +18,8 @@ from adapters.file_target.settings import Batch, FileTargetSettings
 from adapters.http_target.settings import HttpTargetSettings, TargetAuth
 from adapters.rest_poll.cursor import CursorSettings
 from adapters.rest_poll.settings import PageSettings, RestPollSettings
-from adapters.sdk.fetching import Login
 from adapters.sdk.follower import FollowSettings
+from adapters.sdk.login import Login
 from adapters.webhook.settings import Auth, WebhookSettings
 from adapters.webhook_out.settings import WebhookOutSettings
 from runtime.access.settings import AccessSettings, CallerLimits, OidcSettings

@@ -37,7 +37,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["partner", "wms", "legacy", "pick"])
+@pytest.mark.parametrize("name", ["partner", "wms", "erp", "legacy", "pick"])
 def test_an_example_makes_a_target(name: str, place: Path) -> None:
     raw = tomllib.loads((place / "entrepot.toml").read_text("utf-8"))["targets"][name]
     adapter = plugins.target(raw["adapter"], where="the page")
@@ -68,4 +68,4 @@ def test_an_example_renders_what_the_page_shows(name: str, place: Path) -> None:
 
 
 def test_every_example_of_the_page_was_found() -> None:
-    assert (len(BLOCKS), len(RENDERED)) == (10, 3)
+    assert (len(BLOCKS), len(RENDERED)) == (11, 3)

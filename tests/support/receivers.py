@@ -4,7 +4,7 @@ system of `adapters.sdk.target_conformance`."""
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -33,6 +33,8 @@ class Receiver:
         self.usual: tuple[int, dict[str, str], bytes] = (200, {}, b"")
         self.url = ""
         self.path = "/hook"
+        self.guard: Callable[[Mapping[str, str]], bool] = lambda _headers: True
+        """Whom it lets in; the others get a 401."""
         self._fault: str | None = None
         self._reached = anyio.Event()
         self._let_go = anyio.Event()
@@ -71,6 +73,9 @@ class Receiver:
             return web.Response()
         body = await request.read()
         self.received.append(Received(request.method, request.path_qs, request.headers, body))
+        if not self.guard(request.headers):
+            self._not_taken |= {len(self.received) - 1}
+            return web.Response(status=401)
         status, headers, answer = self.answers.pop(0) if self.answers else self.usual
         if fault == "hangs":
             self._reached.set()

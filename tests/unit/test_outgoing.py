@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -57,9 +58,10 @@ async def ask(client: Outgoing, target: str = "/hook", body: bytes = b"{}") -> A
 
 
 def client(
-    url: str, *, reach: Reach = SITE, names: Names | None = None, ca_file: str = "", seconds: float = 20
+    url: str, *, reach: Reach = SITE, names: Names | None = None, ca_file: str = "", seconds: float = 20, **more: bool
 ) -> Outgoing:
-    return Outgoing(split_origin(url, reach)[0], reach=reach, timeout_seconds=seconds, ca_file=ca_file, resolver=names)
+    origin = split_origin(url, reach)[0]
+    return Outgoing(origin, reach=reach, timeout_seconds=seconds, ca_file=ca_file, resolver=names, **more)
 
 
 async def test_the_request_arrives_as_it_was_made_and_the_answer_is_cut() -> None:
@@ -184,6 +186,27 @@ async def test_a_private_authority_is_trusted_where_it_is_named(tmp_path: Path) 
         assert "ca_file" in caught.value.hint
         trusting = await anyio.to_thread.run_sync(lambda: client(there.url, ca_file=str(authority.ca)))
         assert (await ask(trusting)).status == 200
+
+
+async def test_the_system_s_authorities_count_beside_a_private_one_only_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = [await anyio.to_thread.run_sync(Authority, tmp_path / name) for name in ("private", "public")]
+    monkeypatch.setenv("SSL_CERT_FILE", str(public.ca))
+    for authority, beside, instead in ((private, True, True), (public, True, False)):
+        certificate, key = await anyio.to_thread.run_sync(authority.issue, "login")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        await anyio.to_thread.run_sync(context.load_cert_chain, certificate, key)
+        async with receiver(context=context) as there:
+            for system_too, trusted in ((True, beside), (False, instead)):
+                made = await anyio.to_thread.run_sync(
+                    partial(client, there.url, ca_file=str(private.ca), system_too=system_too)
+                )
+                if trusted:
+                    assert (await ask(made)).status == 200
+                else:
+                    with pytest.raises(Retryable, match="not trusted"):
+                        await ask(made)
 
 
 async def test_a_certificate_of_another_host_is_not_taken_although_the_address_is_the_same(tmp_path: Path) -> None:

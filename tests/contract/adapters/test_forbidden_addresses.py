@@ -16,6 +16,7 @@ from adapters.sdk.follower import FollowSettings, check_following
 from adapters.sdk.outbound import OutboundSettings, open_door, read_door
 from adapters.sdk.partner import Partner
 from adapters.sdk.pin import pin
+from adapters.sdk.target_conformance import delivery
 from adapters.webhook_out import TARGET as WEBHOOK_OUT
 from runtime.errors import ConfigError, EntrepotError
 from runtime.ports import TargetContext
@@ -53,11 +54,27 @@ def check_follow(settings: Mapping[str, Any]) -> None:
     check_following(msgspec.convert(settings, FollowSettings))
 
 
+LOGIN = {"client_id": "me", "secret": "secret://id"}
+
+
+def check_token(kind: str, settings: Mapping[str, Any]) -> None:
+    """The same for whoever gives tokens: the address is that of `token_url`, and `url` is harmless."""
+    address, rest = settings["url"], {**settings, "url": "https://8.8.8.8/x"}
+    if kind == "http":
+        check(HTTP, {**rest, "auth": {**LOGIN, "token_url": address}})
+        return
+    given = {**rest, "login": {**LOGIN, "kind": "oauth2", "token_url": address}}
+    check(REST_POLL, given) if kind == "rest_poll" else check_follow(given)
+
+
 KINDS: dict[str, tuple[Callable[[Mapping[str, Any]], None], dict[str, Any]]] = {
     "rest_poll": (partial(check, REST_POLL), ASKS),
     "follow": (check_follow, ASKS),
     "webhook_out": (partial(check, WEBHOOK_OUT), {**SENDS, "secrets": ["secret://new"]}),
     "http": (partial(check, HTTP), SENDS),
+    "tokens of rest_poll": (partial(check_token, "rest_poll"), ASKS),
+    "tokens of follow": (partial(check_token, "follow"), ASKS),
+    "tokens of http": (partial(check_token, "http"), SENDS),
 }
 
 
@@ -116,8 +133,22 @@ async def send(opened: bool) -> None:
         await made.close()
 
 
+async def ask_for_a_token(opened: bool) -> None:
+    """As a target does."""
+    auth = {**LOGIN, "token_url": "https://partner.example/token"}
+    settings = msgspec.convert({"url": "https://8.8.8.8/", "allow_private": opened, "auth": auth}, HTTP.settings)
+    context = TargetContext(
+        name="partner", region="eu-de", secret=lambda _: b"s", directory=".", log=lambda *_, **__: None, now_us=lambda: 0
+    )  # fmt: skip
+    made = HTTP.target(settings, context)
+    try:
+        await made.deliver(delivery())
+    finally:
+        await made.close()
+
+
 @pytest.mark.anyio
-@pytest.mark.parametrize("asks", [ask, send], ids=["source", "target"])
+@pytest.mark.parametrize("asks", [ask, send, ask_for_a_token], ids=["source", "target", "token"])
 @pytest.mark.parametrize(("addresses", "opened"), [(SPECIAL, True), (SPECIAL, False), (SITE, False)])
 async def test_a_name_that_leads_to_one_is_never_connected_to(
     monkeypatch: pytest.MonkeyPatch, asks: Any, addresses: tuple[str, ...], opened: bool

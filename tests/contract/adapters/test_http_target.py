@@ -182,7 +182,7 @@ async def test_a_status_means_what_the_settings_say(
 def written(url: str, subject: str, headers: dict[str, str] | None = None) -> tuple[str, dict[str, str]]:
     settings = msgspec.convert({"url": url, "headers": headers or {}}, TARGET.settings)
     door = read_door(settings)
-    asked = Writer(settings, compile_templates(settings, door), None, {}, "eu-de").write(
+    asked = Writer(settings, compile_templates(settings, door), None, "eu-de").write(
         msgspec.structs.replace(delivery(), attributes={"subject": subject})
     )
     return asked.target, asked.headers
@@ -275,7 +275,7 @@ def test_what_a_person_should_know_is_said_before_the_start() -> None:
     [
         ({"rendering": "none.toml"}, "none.toml cannot be read"),
         ({"rendering": "wrong.toml"}, "wrong.toml: "),
-        ({"auth": {"bearer": "secret://odd"}}, "secret://odd .* no header may have"),
+        ({"auth": {"bearer": "secret://odd"}}, "secret://odd .* cannot stand in a header"),
     ],
 )
 def test_what_cannot_work_is_a_sentence_before_the_start(settings: dict[str, Any], says: str, tmp_path: Path) -> None:

@@ -468,6 +468,15 @@ async def test_a_login_that_is_not_accepted_is_said_without_the_secret() -> None
         assert "t-1" not in said
 
 
+async def test_whoever_gives_no_tokens_is_not_taken_for_a_page_that_is_not_there() -> None:
+    async with site(1) as here:
+        here.settings["login"] = LOGIN | {"token_url": f"{here.partner.url}/nowhere"}
+        error = await here.failure()
+        assert type(error) is Permanent
+        assert str(error) == f"{here.partner.url} gives no token (404)"
+        assert "token_url" in error.hint
+
+
 async def test_a_secret_that_cannot_stand_in_a_header_is_refused_at_once() -> None:
     async with site(1, login={"kind": "bearer", "secret": "secret://x\n"}) as here:
         here.settings["login"] = {"kind": "bearer", "secret": "secret://x"}

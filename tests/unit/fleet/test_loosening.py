@@ -54,6 +54,11 @@ auth = { scheme = "standard-webhooks", secrets = ["secret://shop"], tolerance_se
 adapter = "file_drop"
 mapping = "mapping.toml"
 path = "drop"
+[sources.asked]
+adapter = "rest_poll"
+mapping = "mapping.toml"
+url = "https://api.partner.example/items"
+login = { kind = "oauth2", token_url = "https://login.partner.example/token", client_id = "me", secret = "secret://asked" }
 """
 Loosened = Callable[..., list[str]]
 
@@ -133,6 +138,11 @@ def test_what_is_as_strict_or_stricter_is_no_loosening(loosened: Loosened, setti
             "uses secret://shop, which belongs to sources.shop",
         ),
         ({"hub": {"token": "secret://new"}}, "hub.token: uses secret://new, which belongs to sources.wms"),
+        ({"sources": {"asked": {"url": "https://other.example/items"}}}, "its secret would go to https://other.example"),
+        (
+            {"sources": {"asked": {"login": {"token_url": "https://other.example/token"}}}},
+            "sources.asked: its secret would go to https://other.example",
+        ),
         (auth("shop", jwks="https://other.example/keys"), "its secret would go to https://other.example"),
         (
             {"sources": {"open": {"adapter": "webhook", "mapping": "mapping.toml", "auth": {"alg": "bearer", "secrets": ["secret://fresh"]}}}},
@@ -192,12 +202,16 @@ adapter = "webhook_out"
 url = "https://broker.example/in"
 reads = "partner"
 secrets = ["secret://broker"]
+[targets.ledger]
+adapter = "http"
+url = "https://api.ledger.example/entries"
+auth = { token_url = "https://login.ledger.example/token", client_id = "me", secret = "secret://ledger" }
 """
 
 
 @pytest.fixture
 def branch(tmp_path: Path) -> Path:
-    """A region with two targets: one of the inbox, one of a lane."""
+    """A region with three targets: two of the inbox, one of them with OAuth2, and one of a lane."""
     (tmp_path / "mapping.toml").write_text(MAPPING)
     (tmp_path / "policy.toml").write_text(POLICY)
     (tmp_path / "hq.pub").write_text("00" * 32)
@@ -248,6 +262,9 @@ NEW = {"adapter": "http", "url": "https://other.example/"}
         ({"targets": {"erp": {"allow_networks": ["10.0.0.0/8"]}}}, "targets.erp.allow_networks"),
         ({"targets": {"erp": {"ca_file": "hq.pub"}}}, "targets.erp.ca_file"),
         ({"targets": {"erp": {"auth": {"bearer": "secret://fresh"}}}}, "targets.erp.auth"),
+        ({"targets": {"ledger": {"auth": {"token_url": "https://other.example/token"}}}}, "targets.ledger.auth"),
+        ({"targets": {"ledger": {"auth": {"token_url": "https://login.ledger.example/other"}}}}, "targets.ledger.auth"),
+        ({"targets": {"ledger": {"auth": {"client_id": "other", "scope": "all"}}}}, "targets.ledger.auth"),
         ({"targets": {"erp": {"headers": {"X-Tenant": "other"}}}}, "targets.erp.headers"),
         ({"targets": {"broker": {"url": "https://other.example/in"}}}, "targets.broker.url"),
         ({"targets": {"broker": {"reads": "inbox"}}}, "targets.broker.reads"),
@@ -286,7 +303,7 @@ def working(branch: Path) -> Path:
     """The same, with its secrets on disk; the broker's is none that signs."""
     folder = branch.parent / "secrets"
     folder.mkdir()
-    for name in ("new", "old", "shop", "erp", "broker"):
+    for name in ("new", "old", "shop", "erp", "broker", "asked", "ledger"):
         (folder / name).write_text("no-signing-secret")
         (folder / name).chmod(0o600)
     (folder / "shop").write_text("whsec_" + "QUJD" * 11)

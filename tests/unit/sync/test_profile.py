@@ -123,3 +123,14 @@ def test_every_kind_of_failure_has_its_next_step(reason: str, step: str) -> None
 )
 def test_a_permission_that_lacks_or_is_too_many_is_told(allowed: bool, wanted: bool, level: str) -> None:
     assert profile.permission("write", allowed=allowed, wanted=wanted).level == level
+
+
+@pytest.mark.parametrize(
+    ("there", "wrong", "level"),
+    [(False, "", "warning"), (True, "", "ok"), (True, "it says environment prod", "critical")],
+)
+def test_headquarters_stream_is_headquarters_to_make_and_to_mend(there: bool, wrong: str, level: str) -> None:
+    found = profile.headquarters_stream("HQ_EU-DE", info() if there else None, wrong=wrong)
+    assert found.level == level
+    assert wrong in found.found
+    assert ("downlink" in found.next_step) == (level != "ok")
