@@ -250,6 +250,7 @@ class Agent:
         # An agent that nobody steers does not load what steers it.
         from runtime.fleet.announcer import Announcer
         from runtime.fleet.answers import Answers
+        from runtime.fleet.dry_run import DryRuns
         from runtime.fleet.errands import Errands
         from runtime.fleet.steward import Steward
         from runtime.fleet.vitals import Vitals
@@ -257,6 +258,7 @@ class Agent:
         slots = Slots(self._first.data_dir)
         if await run_sync(slots.read) != standing.found:
             raise JournalInUse("another agent was still ending when this one began", hint="start it again")
+        await run_sync(slots.sweep)
         if standing.state != standing.found:
             await run_sync(slots.write, standing.state)
         return Steward(
@@ -268,7 +270,7 @@ class Agent:
             vitals=Vitals(kernel, gateway, steps, self.watchpost, self.counters),
             announcer=Announcer(kernel, gateway, self.watchpost.alerts, partial(self._status, kernel)),
             errands=Errands(kernel, self._asked, self._renew_soon, self.log),
-            answers=Answers(kernel, self._asked),
+            answers=Answers(kernel, self._asked, DryRuns(self._first.path, slots, lambda: kernel.configuration)),
             log=self.log,
         )
 
