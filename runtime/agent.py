@@ -27,7 +27,7 @@ from runtime.config.change import Plan
 from runtime.crew import Crew
 from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed
 from runtime.fleet.force import Standing, load_in_force
-from runtime.fleet.regional import Regional, in_short
+from runtime.fleet.regional import Regional, enter, in_short
 from runtime.fleet.slots import Slots
 from runtime.gateway.server import Gateway, serve
 from runtime.journal.lock import JournalLock
@@ -259,12 +259,13 @@ class Agent:
         if await run_sync(slots.read) != standing.found:
             raise JournalInUse("another agent was still ending when this one began", hint="start it again")
         await run_sync(slots.sweep)
-        if standing.state != standing.found:
-            await run_sync(slots.write, standing.state)
+        state = await enter(standing.state, kernel.journal, self.log)
+        if state != standing.found:
+            await run_sync(slots.write, state)
         return Steward(
             self._first.path,
             slots,
-            standing.state,
+            state,
             work=self._work_by,
             running=lambda: kernel.configuration,
             vitals=Vitals(kernel, gateway, steps, self.watchpost, self.counters),

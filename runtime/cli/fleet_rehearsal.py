@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runtime.headquarters.proposal import Proposal
     from runtime.headquarters.rehearsal import Rehearsed
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 30.0
 WORDS = {
     "ready": ("would take it", "ok"),
     "waits": ("not now", "warning"),
@@ -29,7 +29,7 @@ _ANYWAY = "mend it, or leave the region out; --no-rehearsal offers it without as
 def wait_argument(parser: ArgumentParser) -> None:
     """--wait."""
     parser.add_argument(
-        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for each agent's dry run (default 20)"
+        "--wait", type=float, default=WAIT_SECONDS, metavar="SECONDS", help="for each agent's dry run (default 30)"
     )
 
 
