@@ -102,7 +102,7 @@ def _as_plain(found: list[Proposal], rehearsed: list[Rehearsed] | None) -> list[
     """For programs. `rehearsal` stands there if it was asked for: null where there is nothing to ask."""
     import msgspec
 
-    said = {one.region: {"state": one.state, "reason": one.reason} for one in rehearsed or []}
+    said = fleet_rehearsal.as_plain(rehearsed or [])
     return [
         {
             "region": proposal.region,
@@ -175,14 +175,15 @@ def check_may_go(found: list[Proposal]) -> list[Proposal]:
     return changing
 
 
-async def rehearse_first(office: Office, changing: list[Proposal], options: Namespace) -> None:
+async def rehearse_first(office: Office, changing: list[Proposal], options: Namespace) -> list[Rehearsed]:
     """The agents' dry run before anything is offered. Raises `Refused` when one of them would not take it."""
     if options.no_rehearsal:
-        return
+        return []
     found = await fleet_rehearsal.rehearsed(office, changing, seconds_max=options.wait)
     if not options.json:
         fleet_rehearsal.show(found)
     fleet_rehearsal.check(found)
+    return found
 
 
 # ---------------------------------------------------------------- apply
@@ -197,13 +198,14 @@ def _apply(options: Namespace) -> int:
             show_proposals(found)
         changing = check_may_go(found)
         await _check_free(office, changing, options)
-        await rehearse_first(office, changing, options)
+        rehearsed = await rehearse_first(office, changing, options)
         if not agreed(options, f"send this to {counted(changing)}?"):
             screen.say("nothing was offered; add --yes to do it")
             return 1
         await _send(office, changing, options)
         if options.json:
-            screen.show_json({"sent": {p.region: p.plan.version for p in changing}})
+            sent = {p.region: p.plan.version for p in changing}
+            screen.show_json({"sent": sent, "rehearsal": fleet_rehearsal.as_plain(rehearsed)})
         else:
             screen.say(f"offered to {counted(changing)}; `entrepot fleet ls` shows what they make of it", "ok")
         return 0

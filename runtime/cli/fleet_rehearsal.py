@@ -58,6 +58,11 @@ def show(found: list[Rehearsed]) -> None:
         screen.say(f"{count} of {len(found)}: {word}", level_of)
 
 
+def as_plain(found: list[Rehearsed]) -> dict[str, dict[str, str]]:
+    """For programs: region → what came of it."""
+    return {one.region: {"state": one.state, "reason": one.reason} for one in found}
+
+
 def level(found: list[Rehearsed]) -> int:
     """0, 1 or 2, as an exit code."""
     levels = {WORDS[one.state][1] for one in found}

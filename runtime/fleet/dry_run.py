@@ -20,6 +20,7 @@ from runtime.fleet.documents import REHEARSAL, DryRun, Rehearsal
 from runtime.fleet.lifecycle import REASON_CHARS_MAX, instant_us
 from runtime.fleet.post import FleetPost
 from runtime.fleet.rehearsal import reason_of, rehearse
+from runtime.fleet.signing import digest
 from runtime.fleet.slots import Slots
 from runtime.fleet.steering import check_steering
 
@@ -33,6 +34,8 @@ class DryRuns:
 
     def __init__(self, path: Path, slots: Slots, running: Callable[[], Configuration]) -> None:
         self._path, self._slots, self._running = path, slots, running
+        self._asked: dict[str, int] = {}
+        """Digest of each question → when it ends by itself."""
 
     async def of(self, post: FleetPost, document: bytes) -> DryRun:
         """The verdict on a signed `Rehearsal`; a forged or old one is refused, too."""
@@ -46,8 +49,7 @@ class DryRuns:
     async def _tried(self, post: FleetPost, document: bytes) -> DryRun:
         wanted, regional = open_revision(document, REHEARSAL, Rehearsal, self._running())
         state = await run_sync(self._slots.read)
-        if instant_us(wanted.expires_at) <= clock.now_us():
-            raise Refused(f"the question expired at {wanted.expires_at}, before this agent saw it")
+        self._check_fresh(document, wanted)
         if wanted.version <= state.seen:
             raise Refused(f"version {wanted.version} is not newer than {state.seen}, which has been seen here")
         check_steering(wanted)
@@ -58,6 +60,17 @@ class DryRuns:
             raise Retryable(f"waits: its files did not arrive within {FETCH_SECONDS_MAX:g} s") from None
         says = await run_sync(self._rehearsed, wanted, files, regional)
         return _said("ready", says + (_OVERRIDDEN if state.override is not None else ""))
+
+    def _check_fresh(self, document: bytes, wanted: Rehearsal) -> None:
+        """Once and in time: whoever repeats what headquarters has asked makes no work here. Raises `Refused`."""
+        now_us, expires_us = clock.now_us(), instant_us(wanted.expires_at)
+        if expires_us <= now_us:
+            raise Refused(f"the question expired at {wanted.expires_at}, before this agent saw it")
+        asked = digest(document)
+        if asked in self._asked:
+            raise Refused("this question was asked before: it was replayed")
+        self._asked = {known: until_us for known, until_us in self._asked.items() if until_us > now_us}
+        self._asked[asked] = expires_us
 
     def _rehearsed(self, wanted: Rehearsal, files: dict[str, bytes], regional: bool) -> str:
         with self._slots.aside(wanted, files) as overlay:

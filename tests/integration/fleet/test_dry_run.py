@@ -147,8 +147,8 @@ async def test_what_loosens_is_refused_before_it_is_offered_and_an_apply_stops_t
             assert (code, "only the region may loosen" in out) == (2, True), out + err
         assert await stored_documents(fleet.hub) == []
         fleet.write("base/policy.toml", POLICY)
-        code, out, err = await fleet.run("apply", "eu-de", "--yes")
-        assert code == 0, out + err
+        code, applied = await fleet.json("apply", "eu-de", "--yes")
+        assert (code, applied["sent"], applied["rehearsal"]["eu-de"]["state"]) == (0, {"eu-de": 1}, "ready")
 
 
 async def test_a_region_that_is_not_enrolled_is_not_asked(tmp_path: Path) -> None:
@@ -264,6 +264,8 @@ async def test_a_question_cannot_be_turned_into_an_offer(tmp_path: Path) -> None
     async with asked(tmp_path) as (hq, region):
         document = hq.document(1, {"gateway": {"burst": 777}})
         assert (await hq.rehearse(region, document))["state"] == "ready"
+        again = await hq.rehearse(region, document)
+        assert (again["state"], "replayed" in again["reason"]) == ("refused", True)
         await hq.put(names.revision(REGION, 1), document)
         await hq.stamp(1, document)
 
