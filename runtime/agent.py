@@ -27,7 +27,7 @@ from runtime.config.change import Plan
 from runtime.crew import Crew
 from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed
 from runtime.fleet.force import Standing, load_in_force
-from runtime.fleet.regional import Regional, in_short
+from runtime.fleet.regional import Regional, enter, in_short
 from runtime.fleet.slots import Slots
 from runtime.gateway.server import Gateway, serve
 from runtime.journal.lock import JournalLock
@@ -250,6 +250,7 @@ class Agent:
         # An agent that nobody steers does not load what steers it.
         from runtime.fleet.announcer import Announcer
         from runtime.fleet.answers import Answers
+        from runtime.fleet.dry_run import DryRuns
         from runtime.fleet.errands import Errands
         from runtime.fleet.steward import Steward
         from runtime.fleet.vitals import Vitals
@@ -257,18 +258,20 @@ class Agent:
         slots = Slots(self._first.data_dir)
         if await run_sync(slots.read) != standing.found:
             raise JournalInUse("another agent was still ending when this one began", hint="start it again")
-        if standing.state != standing.found:
-            await run_sync(slots.write, standing.state)
+        await run_sync(slots.sweep)
+        state = await enter(standing.state, kernel.journal, self.log)
+        if state != standing.found:
+            await run_sync(slots.write, state)
         return Steward(
             self._first.path,
             slots,
-            standing.state,
+            state,
             work=self._work_by,
             running=lambda: kernel.configuration,
             vitals=Vitals(kernel, gateway, steps, self.watchpost, self.counters),
             announcer=Announcer(kernel, gateway, self.watchpost.alerts, partial(self._status, kernel)),
             errands=Errands(kernel, self._asked, self._renew_soon, self.log),
-            answers=Answers(kernel, self._asked),
+            answers=Answers(kernel, self._asked, DryRuns(self._first.path, slots, lambda: kernel.configuration)),
             log=self.log,
         )
 

@@ -15,8 +15,8 @@ from runtime.errors import Permanent, Retryable
 
 Handler = Callable[[bytes, bytes, bytes], None]
 """Called with (subject, header block, data) as soon as a message arrives; must not raise or block."""
-RequestHandler = Callable[[bytes, bytes], None]
-"""Called with (subject, reply subject) of a question; must not raise or block."""
+RequestHandler = Callable[[bytes, bytes, bytes], None]
+"""Called with (subject, reply subject, data) of a question; must not raise or block."""
 STREAM_MISSING = 10059
 MESSAGE_MISSING = 10037
 REPLICAS_UNSUPPORTED = 10074

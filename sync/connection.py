@@ -74,7 +74,7 @@ class _Client(Client):
         if handler is not None:
             handler(subject, headers or b"", data)
         elif (asked := self._questions.get(sid)) is not None:
-            asked(subject, reply or b"")
+            asked(subject, reply or b"", data)
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         """The inherited close drains to a peer that may be dead, and would wait for ever."""

@@ -165,15 +165,18 @@ class NatsDesk:
         self, name: str, subject: str, data: bytes, *, after: int, header: str = EXPECTED_ON_SUBJECT
     ) -> None:
         await self._check()
+        self._fits(subject, data)
+        try:
+            await post_after(self._channel, subject, header, after, data)
+        except ApiError as error:
+            raise _explained(error, name) from error
+
+    def _fits(self, subject: str, data: bytes) -> None:
         if len(data) + len(subject) > self._channel.bytes_max:
             raise Permanent(
                 f"{subject} would have {len(data)} bytes; the hub takes {self._channel.bytes_max}",
                 hint="make the files smaller, or raise max_payload at the hub",
             )
-        try:
-            await post_after(self._channel, subject, header, after, data)
-        except ApiError as error:
-            raise _explained(error, name) from error
 
     # ------------------------------------------------------------ talking
 
@@ -196,9 +199,11 @@ class NatsDesk:
     def _on_word(self, _subject: bytes, _headers: bytes, _data: bytes) -> None:
         self._stirred.set()
 
-    async def probe(self, region: str, name: str, *, seconds_max: float) -> bytes:
+    async def probe(self, region: str, name: str, question: bytes, *, seconds_max: float) -> bytes:
         """See `FleetDesk`."""
-        return await request(self._channel, names.probe(region, name), b"", seconds_max=seconds_max)
+        subject = names.probe(region, name)
+        self._fits(subject, question)
+        return await request(self._channel, subject, question, seconds_max=seconds_max)
 
 
 def _posted(record: HubRecord) -> Posted:

@@ -5,7 +5,7 @@ Exact subjects only: direct gets carry the subject they ask for, so that permiss
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from random import SystemRandom
 from typing import Literal
 
@@ -19,7 +19,7 @@ from sync import fleet_names as names
 from sync.channel import Channel, HubAway
 from sync.exchange import exchange
 from sync.link import NatsLink
-from sync.questions import Questions
+from sync.questions import Answering, Questions
 from sync.settings import HubSettings
 from sync.wire import Reply
 
@@ -44,7 +44,7 @@ class NatsPost:
         """See `FleetPost`."""
         return "" if self._channel is None else ".".join(map(str, self._channel.version))
 
-    async def run(self, hear: Callable[[], None], answer: Callable[[str], Awaitable[bytes]]) -> None:
+    async def run(self, hear: Callable[[], None], answer: Answering) -> None:
         """See `FleetPost`."""
         settings, attempt = self._settings, 0
         backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
@@ -59,9 +59,7 @@ class NatsPost:
                 self._channel = None
             await anyio.sleep(wait_seconds(backoff, max(1, attempt), _draw()))
 
-    async def _serve(
-        self, channel: Channel, hear: Callable[[], None], answer: Callable[[str], Awaitable[bytes]]
-    ) -> None:
+    async def _serve(self, channel: Channel, hear: Callable[[], None], answer: Answering) -> None:
         """Until the connection is lost, or half of the credentials' life is over."""
         for whom in (self._region, EVERYBODY):
             await channel.listen(names.poke(whom), lambda subject, headers, data: hear())

@@ -1,6 +1,6 @@
 """Hears headquarters' questions on subjects of their own and answers each on the reply subject that came with it.
 
-Request and reply in the sense of NATS services (ADR-32): fixed names, read-only, a few at a time, nothing is queued for long.
+Request and reply in the sense of NATS services (ADR-32): fixed names, read-only, one after the other, a few wait.
 """
 
 from __future__ import annotations
@@ -17,19 +17,23 @@ WAITING_MAX = 8
 PATTERN = "*"
 
 
+Answering = Callable[[str, bytes], Awaitable[bytes]]
+"""(name, what came with the question) → the answer. Never raises."""
+
+
 class Questions:
     """Over one channel."""
 
-    def __init__(self, channel: Channel, region: str, answer: Callable[[str], Awaitable[bytes]]) -> None:
+    def __init__(self, channel: Channel, region: str, answer: Answering) -> None:
         self._channel, self._region, self._answer = channel, region, answer
-        self._into, self._asked = anyio.create_memory_object_stream[tuple[str, str]](WAITING_MAX)
+        self._into, self._asked = anyio.create_memory_object_stream[tuple[str, bytes, str]](WAITING_MAX)
 
     async def run(self) -> None:
         """Until cancelled."""
         stop = await self._channel.listen_for_requests(names.probe(self._region, PATTERN), self._hear)
         try:
-            async for name, reply in self._asked:
-                answer = await self._answer(name)
+            async for name, question, reply in self._asked:
+                answer = await self._answer(name, question)
                 if len(answer) > self._channel.bytes_max:
                     answer = b'{"error":"the answer is larger than the hub takes"}'
                 await self._channel.write(b"PUB %b %d\r\n%b\r\n" % (reply.encode(), len(answer), answer))
@@ -37,9 +41,9 @@ class Questions:
             if not self._channel.lost.is_set():
                 stop()
 
-    def _hear(self, subject: bytes, reply: bytes) -> None:
+    def _hear(self, subject: bytes, reply: bytes, data: bytes) -> None:
         if reply:
             try:
-                self._into.send_nowait((subject.decode().rpartition(".")[2], reply.decode()))
+                self._into.send_nowait((subject.decode().rpartition(".")[2], data, reply.decode()))
             except anyio.WouldBlock:
                 return

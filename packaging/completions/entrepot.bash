@@ -65,10 +65,12 @@ _entrepot() {
         " fleet history:--fleet") return ;;
         " fleet history:--limit") return ;;
         " fleet plan:--fleet") return ;;
+        " fleet plan:--wait") return ;;
         " fleet apply:--fleet") return ;;
         " fleet apply:--by") return ;;
         " fleet apply:--ticket") return ;;
         " fleet apply:--note") return ;;
+        " fleet apply:--wait") return ;;
         " fleet refresh:--fleet") return ;;
         " fleet refresh:--by") return ;;
         " fleet refresh:--ticket") return ;;
@@ -80,6 +82,7 @@ _entrepot() {
         " fleet rollout:--ticket") return ;;
         " fleet rollout:--note") return ;;
         " fleet rollout:--first") return ;;
+        " fleet rollout:--wait") return ;;
         " fleet pause:--fleet") return ;;
         " fleet pause:--by") return ;;
         " fleet pause:--ticket") return ;;
@@ -221,12 +224,12 @@ _entrepot() {
         " fleet show") follow='' options='--config --fleet --help --json --keys' files= ;;
         " fleet drift") follow='' options='--config --fleet --help --json' files= ;;
         " fleet history") follow='' options='--config --fleet --help --json --limit' files= ;;
-        " fleet plan") follow='' options='--config --fleet --help --json' files= ;;
-        " fleet apply") follow='' options='--by --config --despite-freeze --fleet --help --json --note --ticket --yes' files= ;;
+        " fleet plan") follow='' options='--config --fleet --help --json --rehearse --wait' files= ;;
+        " fleet apply") follow='' options='--by --config --despite-freeze --fleet --help --json --no-rehearsal --note --ticket --wait --yes' files= ;;
         " fleet refresh") follow='' options='--all --by --config --fleet --help --json --note --ticket' files= ;;
         " fleet topology") follow='' options='--apply --config --fleet --help --json' files= ;;
         " fleet keygen") follow='' options='--config --help --json --to' files= ;;
-        " fleet rollout") follow='' options='--by --config --continue --first --fleet --help --json --note --ticket --yes' files= ;;
+        " fleet rollout") follow='' options='--by --config --continue --first --fleet --help --json --no-rehearsal --note --ticket --wait --yes' files= ;;
         " fleet pause") follow='' options='--by --config --fleet --help --json --note --reason --ticket' files= ;;
         " fleet abort") follow='' options='--by --config --fleet --help --json --note --reason --ticket' files= ;;
         " fleet rollback") follow='' options='--by --config --fleet --help --json --note --reason --ticket --to' files= ;;

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.cli.access import hours
 from runtime.cli.fleet_office import change_arguments, folder_argument, pairs, with_office
-from runtime.errors import ConfigError, Permanent
+from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from runtime.fleet.documents import Action, Result
@@ -26,6 +26,7 @@ def _diagnose_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("region", metavar="REGION")
     parser.add_argument("probe", metavar="PROBE", help=f"one of {', '.join(PROBES)}")
     parser.add_argument("--wait", type=float, default=ANSWER_SECONDS, metavar="SECONDS", help="how long (default 5)")
+    parser.epilog = "Exit code 1: the answer is not signed by the region. 2: it is an error, or somebody else answers."
 
 
 def _action_arguments(parser: ArgumentParser) -> None:
@@ -40,26 +41,27 @@ def _action_arguments(parser: ArgumentParser) -> None:
 
 
 def _diagnose(options: Namespace) -> int:
-    import json
+    import sys
 
     from runtime.cli import screen
     from runtime.fleet.probes import PROBES
+    from runtime.headquarters import interview
     from runtime.nearest import nearest
 
     if options.probe not in PROBES:
         raise ConfigError(f"there is no probe {options.probe!r}{nearest(options.probe, PROBES)}")
 
-    async def ask(office: Office) -> bytes:
+    async def ask(office: Office) -> interview.Heard:
         (region,) = office.folder.pick([options.region])
-        return await office.desk.probe(region, options.probe, seconds_max=options.wait)
+        return await interview.ask(office, region, options.probe, seconds_max=options.wait)
 
-    answer = with_office(options, ask)
-    try:
-        found = json.loads(answer)
-    except ValueError:
-        raise Permanent(f"the answer of {options.region} cannot be read: something else answers there") from None
-    screen.show_json(found)
-    return 2 if isinstance(found, dict) and "error" in found else 0
+    heard = with_office(options, ask)
+    screen.show_json(heard.answer)
+    if heard.doubt:
+        print(f"{heard.doubt}; for looking, not for proving", file=sys.stderr)
+    if isinstance(heard.answer, dict) and "error" in heard.answer:
+        return 2
+    return 1 if heard.doubt else 0
 
 
 def _action(options: Namespace) -> int:

@@ -8,12 +8,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.cli import fleet_rehearsal
 from runtime.cli.fleet_office import agreed, change_arguments, folder_argument, region_arguments, with_office
 from runtime.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     from runtime.headquarters.office import Office
     from runtime.headquarters.proposal import Proposal
+    from runtime.headquarters.rehearsal import Rehearsed
 
 KEY_FILE = "release.key"
 LEAVES_SHOWN_MAX = 10
@@ -22,7 +24,11 @@ LEAVES_SHOWN_MAX = 10
 def _plan_arguments(parser: ArgumentParser) -> None:
     folder_argument(parser)
     region_arguments(parser)
-    parser.epilog = "Exit code 1: worth a second look. 2: at least one region is refused."
+    parser.add_argument(
+        "--rehearse", action="store_true", help="ask each agent, too; needs the release key and offers nothing"
+    )
+    fleet_rehearsal.wait_argument(parser)
+    parser.epilog = "Exit code 1: worth a second look, or an agent did not say. 2: at least one region is refused."
 
 
 def _apply_arguments(parser: ArgumentParser) -> None:
@@ -30,6 +36,7 @@ def _apply_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("regions", nargs="+", metavar="REGION", help="or group:NAME")
     parser.add_argument("--yes", action="store_true", help="do it without asking")
     parser.add_argument("--despite-freeze", action="store_true", help="in a freeze, too; needs --ticket")
+    fleet_rehearsal.pass_argument(parser)
 
 
 def _refresh_arguments(parser: ArgumentParser) -> None:
@@ -54,15 +61,19 @@ def _keygen_arguments(parser: ArgumentParser) -> None:
 def _plan(options: Namespace) -> int:
     from runtime.cli import screen
 
-    async def look(office: Office) -> list[Proposal]:
-        return await proposals(office, options.regions)
+    async def look(office: Office) -> tuple[list[Proposal], list[Rehearsed] | None]:
+        found = await proposals(office, options.regions)
+        if not options.rehearse:
+            return found, None
+        return found, await fleet_rehearsal.rehearsed(office, found, seconds_max=options.wait)
 
-    found = with_office(options, look)
+    found, rehearsed = with_office(options, look, signs=options.rehearse)
     if options.json:
-        screen.show_json([as_plain(proposal) for proposal in found])
+        screen.show_json(_as_plain(found, rehearsed))
     else:
         show_proposals(found)
-    return level(found)
+        fleet_rehearsal.show(rehearsed or [])
+    return max(level(found), fleet_rehearsal.level(rehearsed or []))
 
 
 async def proposals(office: Office, names: list[str]) -> list[Proposal]:
@@ -87,16 +98,21 @@ def level(found: list[Proposal]) -> int:
     return 1 if any(p.trial.warnings or p.trial.golden or p.rendered.unused for p in found) else 0
 
 
-def as_plain(proposal: Proposal) -> dict[str, Any]:
-    """For programs."""
+def _as_plain(found: list[Proposal], rehearsed: list[Rehearsed] | None) -> list[dict[str, Any]]:
+    """For programs. `rehearsal` stands there if it was asked for: null where there is nothing to ask."""
     import msgspec
 
-    return {
-        "region": proposal.region,
-        "plan": msgspec.to_builtins(proposal.plan),
-        "trial": msgspec.to_builtins(proposal.trial),
-        "unused_files": proposal.rendered.unused,
-    }
+    said = fleet_rehearsal.as_plain(rehearsed or [])
+    return [
+        {
+            "region": proposal.region,
+            "plan": msgspec.to_builtins(proposal.plan),
+            "trial": msgspec.to_builtins(proposal.trial),
+            "unused_files": proposal.rendered.unused,
+        }
+        | ({} if rehearsed is None else {"rehearsal": said.get(proposal.region)})
+        for proposal in found
+    ]
 
 
 def show_proposals(found: list[Proposal]) -> None:
@@ -159,6 +175,17 @@ def check_may_go(found: list[Proposal]) -> list[Proposal]:
     return changing
 
 
+async def rehearse_first(office: Office, changing: list[Proposal], options: Namespace) -> list[Rehearsed]:
+    """The agents' dry run before anything is offered. Raises `Refused` when one of them would not take it."""
+    if options.no_rehearsal:
+        return []
+    found = await fleet_rehearsal.rehearsed(office, changing, seconds_max=options.wait)
+    if not options.json:
+        fleet_rehearsal.show(found)
+    fleet_rehearsal.check(found)
+    return found
+
+
 # ---------------------------------------------------------------- apply
 
 
@@ -171,12 +198,14 @@ def _apply(options: Namespace) -> int:
             show_proposals(found)
         changing = check_may_go(found)
         await _check_free(office, changing, options)
+        rehearsed = await rehearse_first(office, changing, options)
         if not agreed(options, f"send this to {counted(changing)}?"):
-            screen.say("nothing was sent; add --yes to do it")
+            screen.say("nothing was offered; add --yes to do it")
             return 1
         await _send(office, changing, options)
         if options.json:
-            screen.show_json({"sent": {p.region: p.plan.version for p in changing}})
+            sent = {p.region: p.plan.version for p in changing}
+            screen.show_json({"sent": sent, "rehearsal": fleet_rehearsal.as_plain(rehearsed)})
         else:
             screen.say(f"offered to {counted(changing)}; `entrepot fleet ls` shows what they make of it", "ok")
         return 0

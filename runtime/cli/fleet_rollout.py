@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from runtime.cli.fleet_change import check_may_go, counted, proposals, show_proposals
+from runtime.cli.fleet_change import check_may_go, counted, proposals, rehearse_first, show_proposals
 from runtime.cli.fleet_office import agreed, change_arguments, with_office
+from runtime.cli.fleet_rehearsal import pass_argument
 from runtime.errors import ConfigError, Refused, Retryable
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def _rollout_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do it without asking")
     parser.add_argument("--continue", dest="go_on", action="store_true", help="go on with the one under way")
     parser.add_argument("--first", action="append", default=[], metavar="REGION", help="this one before all others")
+    pass_argument(parser)
     parser.epilog = "Exit code 2: it was stopped. Leaving (Ctrl-C) changes nothing: --continue goes on, on any machine."
 
 
@@ -74,12 +76,13 @@ async def _begin(office: Office, options: Namespace) -> bool:
     changing = [proposal for proposal in check_may_go(found) if not proposal.sight.veto]
     if not changing:
         raise Refused("every region that would change takes no change now (veto)")
+    await rehearse_first(office, changing, options)
     rollout = _new(office, _ordered(changing, options.first))
     if not options.json:
         counts = ", ".join(str(len(wave)) for wave in rollout.waves)
         screen.say(f"rollout {rollout.id}: {len(rollout.waves)} waves of {counts} regions")
     if not agreed(options, "begin?"):
-        screen.say("nothing was sent; add --yes to do it")
+        screen.say("nothing was offered; add --yes to do it")
         return False
     for proposal in changing:
         revision = revision_of(office, proposal, ticket=options.ticket, note=options.note)

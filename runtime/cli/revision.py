@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtime.fleet.lifecycle import State
+    from runtime.fleet.lifecycle import State, Word
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def _parameters(options: Namespace) -> dict[str, Any]:
 def _stopped(options: Namespace, config: Path) -> Any:
     """The state is written for the next start, under the lock that an agent would need."""
     from runtime.errors import Refused
-    from runtime.fleet import regional
+    from runtime.fleet import lifecycle, regional
     from runtime.fleet.force import slots_of
     from runtime.journal.file import held
 
@@ -70,7 +70,7 @@ def _stopped(options: Namespace, config: Path) -> Any:
         if not slots.data_dir.is_dir():
             raise Refused(f"no agent has ever run on {slots.data_dir}", hint="`entrepot run` makes the folder")
         with held(slots.data_dir):
-            slots.write(_decided(options, slots.read()))
+            slots.write(lifecycle.note(_decided(options, slots.read()), _word(options.what)))
     return regional.shown(slots, slots.read())
 
 
@@ -82,6 +82,16 @@ def _decided(options: Namespace, state: State) -> State:
     if options.what == "veto":
         return lifecycle.veto(state, regional.said(options.reason))
     return lifecycle.resume(state)
+
+
+def _word(what: str) -> Word:
+    """For the access log, which stands in the journal: the next start opens it."""
+    import os
+
+    from runtime import clock
+    from runtime.fleet.lifecycle import Word
+
+    return Word(verb=f"revision.{what}", by=f"uid {os.getuid()}", at=clock.rfc3339(clock.now_us()))
 
 
 def _show(answer: dict[str, Any]) -> None:

@@ -2,5 +2,5 @@
 
 documents, signing, enrolment; post, desk, trust    the statements and who may say them; the ways to the hub
 settings, steering, loosening, lifecycle, health; layers, plan, judgement, rollout, audit, sight    decide, pure
-slots, force, rehearsal, steward, vitals, probe, announcer, regional, errands, answers, egress    do, in the region
+slots, arrivals, force, rehearsal, dry_run, steward, vitals, probe, announcer, regional, errands, answers, egress    do, in the region
 """

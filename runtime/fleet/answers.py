@@ -1,4 +1,4 @@
-"""Answers headquarters' read-only questions, each under its fixed name and through the egress gate."""
+"""Answers headquarters' read-only questions, each under its fixed name and through the egress gate, signed by the region."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from typing import Any
 import msgspec
 from anyio.to_thread import run_sync
 
+from runtime import clock
 from runtime.errors import EntrepotError
+from runtime.fleet.documents import ANSWER, Answer, Question
+from runtime.fleet.dry_run import DryRuns
 from runtime.fleet.egress import gate
-from runtime.fleet.probes import PROBES
+from runtime.fleet.post import FleetPost
+from runtime.fleet.probes import PROBES, REHEARSE, UNKNOWN
+from runtime.fleet.signing import sign
 from runtime.journal.store import SQLITE_VERSION
 from runtime.kernel import Kernel
 from runtime.reports import program_version
@@ -25,8 +30,8 @@ Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
 class Answers:
     """Of one agent."""
 
-    def __init__(self, kernel: Kernel, call: Call) -> None:
-        self._kernel, self._call = kernel, call
+    def __init__(self, kernel: Kernel, call: Call, dry_runs: DryRuns) -> None:
+        self._kernel, self._call, self._dry_runs = kernel, call, dry_runs
         self._asked: dict[str, Callable[[], Awaitable[Any]]] = {
             "status": partial(call, "status", {}),
             "config": partial(call, "revision.show", {}),
@@ -38,17 +43,48 @@ class Answers:
         }
         assert self._asked.keys() == PROBES.keys(), "every probe has its answer"
 
-    async def to(self, name: str) -> bytes:
-        """JSON; an unknown name and a failure are answers, too. Never raises."""
+    async def to(self, post: FleetPost, name: str, question: bytes) -> bytes:
+        """A signed `Answer`; an unknown name and a failure are answers, too. Never raises.
+
+        An older headquarters sends no question, and reads an answer without a signature.
+        """
+        if not question:
+            return _json(await self._found(name))
+        try:
+            asked = msgspec.json.decode(question, type=Question)
+        except msgspec.MsgspecError:
+            return _json({"error": "the question cannot be read"})
+        if name == REHEARSE and asked.rehearsal is not None:
+            answer = await self._rehearsed(post, msgspec.json.encode(asked.rehearsal))
+        else:
+            answer = await self._found(name)
+        return self._signed(name, asked.nonce, answer)
+
+    def _signed(self, name: str, nonce: str, answer: Any) -> bytes:
+        model = self._kernel.configuration.model
+        statement = Answer(
+            environment=model.environment, region=model.region, issued_at=clock.rfc3339(clock.now_us()),
+            probe=name, nonce=nonce, answer=answer,
+        )  # fmt: skip
+        return sign(self._kernel.identity, ANSWER, statement)
+
+    async def _found(self, name: str) -> Any:
         asked = self._asked.get(name)
         if asked is None:
-            return _json({"error": "this agent knows no such probe", "probes": sorted(PROBES)})
+            return {"error": UNKNOWN, "probes": sorted(PROBES)}
         try:
-            return _json(gate(msgspec.to_builtins(await asked())))
+            return gate(msgspec.to_builtins(await asked()))
         except EntrepotError as error:
-            return _json(gate({"error": str(error)}))
+            return gate({"error": str(error)})
         except Exception as error:  # noqa: BLE001 - whoever asks from afar must not wait for nothing
-            return _json({"error": f"the probe failed ({type(error).__name__})"})
+            return {"error": f"the probe failed ({type(error).__name__})"}
+
+    async def _rehearsed(self, post: FleetPost, document: bytes) -> Any:
+        """Not through the gate: as in the status, the reason names keys of the configuration, and quotes no partner."""
+        try:
+            return await self._dry_runs.of(post, document)
+        except Exception as error:  # noqa: BLE001 - whoever asks from afar must not wait for nothing
+            return {"error": f"the dry run failed ({type(error).__name__})"}
 
     async def _sources(self) -> Any:
         status = await self._call("status", {})

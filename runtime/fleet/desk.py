@@ -97,8 +97,10 @@ class FleetDesk(Protocol):
         """Return when a region or another desk has said something since the last call, or after so long."""
         ...
 
-    async def probe(self, region: str, name: str, *, seconds_max: float) -> bytes:
-        """Ask an agent; its answer. Raises `Retryable` when nobody listens or the time is over."""
+    async def probe(self, region: str, name: str, question: bytes, *, seconds_max: float) -> bytes:
+        """Ask an agent; the first answer, whoever gives it. Raises `Retryable` when nobody listens or the time is over,
+        `Permanent` for a question that is larger than the hub takes.
+        """
         ...
 
 

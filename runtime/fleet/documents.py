@@ -6,14 +6,17 @@ An agent signs what it reports with its own key.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from runtime.envelope import Signed
 
 FORMAT = 1
 REVISION, TIMESTAMP, ACTION, OVERRIDE = "revision", "timestamp", "action", "override"
 STATUS, PRESENCE, RESULT = "status", "presence", "result"
 CHANGE, WATERMARK = "change", "watermark"
+REHEARSAL, ANSWER = "rehearsal", "answer"
 """Kinds of statements: the signature covers the kind, so that none can be taken for another."""
 
 VETO = "regional veto:"
@@ -48,6 +51,12 @@ class Revision(Statement, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Rehearsal(Revision, frozen=True, kw_only=True):
+    """A revision that an agent is only asked about. Signed as another kind, so that it can never be offered."""
+
+    expires_at: str
+
+
 class Timestamp(Statement, frozen=True, kw_only=True):
     """What is newest, and until when this may be believed. A stale one stops changes, never the flow of data."""
 
@@ -79,6 +88,32 @@ class Result(Statement, frozen=True, kw_only=True):
     state: Literal["done", "refused", "failed"]
     reason: str = ""
     answer: dict[str, Any] = {}
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What comes with a probe: unsigned, because probes change nothing."""
+
+    nonce: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+    """Drawn anew for each question: an answer that repeats it was given to this one."""
+    rehearsal: Signed | None = None
+    """The `Rehearsal` that the probe `rehearse` is about."""
+
+
+class Answer(Statement, frozen=True, kw_only=True):
+    """What an agent says to a probe; signed by the agent."""
+
+    probe: str
+    nonce: str
+    answer: Any
+
+
+class DryRun(Struct, frozen=True, kw_only=True):
+    """What an agent says of a revision that it was only asked about."""
+
+    state: Literal["ready", "waits", "refused"]
+    """It would take it now; not now; never."""
+    reason: str
+    """What it would change, or why not."""
 
 
 class Status(Statement, frozen=True, kw_only=True):

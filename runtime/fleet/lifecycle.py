@@ -21,6 +21,8 @@ REASON_CHARS_MAX = 2_000
 PENDING: frozenset[str] = frozenset({"offered", "verified", "staged"})
 LOCAL = 0
 """The version of the local file alone."""
+WORDS_MAX = 100
+"""Decisions that wait for the access log; of more the newest are kept."""
 
 
 class Override(Struct, frozen=True, kw_only=True):
@@ -30,6 +32,14 @@ class Override(Struct, frozen=True, kw_only=True):
     reason: str
     version: int = LOCAL
     """What is in force instead: the local file alone, or a revision that is still in its slot."""
+
+
+class Word(Struct, frozen=True, kw_only=True):
+    """What regional IT has decided while no agent ran."""
+
+    verb: str
+    by: str
+    at: str
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -61,6 +71,8 @@ class State(Struct, frozen=True, kw_only=True):
     """How long what is provisional was in force before this process began."""
     complaint: str = ""
     """Why what the hub offers now is not believed."""
+    words: list[Word] = []
+    """Not in the access log yet: the next start enters them."""
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -279,6 +291,11 @@ def veto(state: State, reason: str) -> State:
             state, stage="reverted", reason=_cut(said), failed=failed, confirmed=state.previous, previous=LOCAL
         )
     raise Refused("there is no revision to veto", hint="`entrepot revision show` says where things stand")
+
+
+def note(state: State, word: Word) -> State:
+    """Remember who has decided, for the access log."""
+    return replace(state, words=[*state.words, word][-WORDS_MAX:])
 
 
 def is_stale(state: State, now_us: int) -> bool:

@@ -19,10 +19,11 @@ class FleetPost(Protocol):
         """Version of the hub's server; empty while it is away."""
         ...
 
-    async def run(self, hear: Callable[[], None], answer: Callable[[str], Awaitable[bytes]]) -> None:
+    async def run(self, hear: Callable[[], None], answer: Callable[[str, bytes], Awaitable[bytes]]) -> None:
         """Stay connected until cancelled. `hear` is called after each connection and at each poke; it must not block.
 
-        `answer(name)` gives the answer to headquarters' question of this name; it never raises.
+        `answer(name, question)` gives the answer to headquarters' question of this name, and of what came with it; one
+        after the other, and it never raises.
         """
         ...
 

@@ -11,3 +11,7 @@ PROBES: dict[str, str] = {
     "doctor": "what `entrepot doctor` finds, without its probes that write",
     "versions": "versions of the program, of Python, of SQLite and of the hub",
 }
+REHEARSE = "rehearse"
+"""Comes with a signed revision, which `entrepot fleet plan --rehearse` makes."""
+UNKNOWN = "this agent knows no such probe"
+"""An older agent says the same, word for word."""

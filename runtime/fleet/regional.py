@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from runtime import clock
 from runtime.config.assemble import Configuration
 from runtime.errors import Permanent, Refused
 from runtime.fleet import lifecycle
 from runtime.fleet.lifecycle import LOCAL, Override, State
 from runtime.fleet.slots import Slots
+from runtime.journal import access_log
 from runtime.status import RevisionStatus
 
 if TYPE_CHECKING:
     from runtime.fleet.steward import Steward
+    from runtime.journal.journal import Journal
+    from runtime.observe.log import Log
 
 HOURS_MAX = 24 * 14
 """An override that lasts for ever is no override: then the revision has to change, or the local file."""
@@ -76,6 +81,18 @@ def said(reason: str) -> str:
             f"a reason of up to {REASON_CHARS_MAX} characters is needed: headquarters sees it", hint="give --reason"
         )
     return text
+
+
+async def enter(state: State, journal: Journal, log: Log) -> State:
+    """At a start: what was decided while no agent ran goes into the access log; twice if the process ends right here."""
+    if not state.words:
+        return state
+    words = [{"verb": word.verb, "by": word.by, "decided_at": word.at} for word in state.words]
+    entries = [{"event": "administered", **word} for word in words]
+    await journal.write(lambda connection: access_log.append(connection, entries))
+    for word in words:
+        log.info("regional IT has decided while no agent ran", **word)
+    return msgspec.structs.replace(state, words=[])
 
 
 def shown(slots: Slots, state: State) -> dict[str, Any]:

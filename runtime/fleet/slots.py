@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +25,7 @@ FOLDER = "fleet"
 STATE_FILE = "state.json"
 DOCUMENT_FILE = "revision.json"
 FILES_FOLDER = "files"
+ASIDE_FOLDER = "rehearsal"
 _ANEW = "`entrepot revision override --hours 24 --reason …` starts by the local file alone"
 
 
@@ -76,6 +78,28 @@ class Slots:
         fresh.rename(place)
         _flush_folder(self.folder)
 
+    @contextmanager
+    def aside(self, revision: Revision, files: Mapping[str, bytes]) -> Iterator[Overlay]:
+        """A revision for `load_configuration` that gets no slot: its files are gone afterwards. One at a time."""
+        self.sweep()
+        place = self.folder / ASIDE_FOLDER
+        place.mkdir(mode=0o700, parents=True)
+        try:
+            for name, content in files.items():
+                path = place / name
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.write_bytes(content)
+            places = {name: place / name for name in files}
+            yield Overlay(
+                version=revision.version, settings=revision.settings, files=places, provenance=revision.provenance
+            )
+        finally:
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what a process that ended in a dry run has left."""
+        shutil.rmtree(self.folder / ASIDE_FOLDER, ignore_errors=True)
+
     def overlay(self, state: State, version: int) -> Overlay:
         """A revision for `load_configuration`, every byte compared with its digest. Raises `Refused`."""
         revision = self.revision(state, version)
@@ -107,10 +131,11 @@ class Slots:
         found: dict[str, bytes] = {}
         for path in self.folder.glob(f"revision-*/{FILES_FOLDER}/**/*"):
             if path.is_file():
-                content = path.read_bytes()
-                digest = sha256(content).hexdigest()
-                if digest in digests:
-                    found[digest] = content
+                with suppress(FileNotFoundError):  # a slot that is being removed
+                    content = path.read_bytes()
+                    digest = sha256(content).hexdigest()
+                    if digest in digests:
+                        found[digest] = content
         return found
 
     def prune(self, versions: set[int]) -> None:

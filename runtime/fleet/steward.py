@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Literal
@@ -24,6 +22,7 @@ from runtime.errors import EntrepotError, Permanent, Refused, Retryable, Storage
 from runtime.fleet import lifecycle
 from runtime.fleet.announcer import Announcer
 from runtime.fleet.answers import Answers
+from runtime.fleet.arrivals import Missing, collect_files, open_revision
 from runtime.fleet.documents import REVISION, TIMESTAMP, Revision, Timestamp
 from runtime.fleet.errands import Errands, quietly
 from runtime.fleet.force import load_version
@@ -33,7 +32,7 @@ from runtime.fleet.rehearsal import keeping_lanes, reason_of, rehearse
 from runtime.fleet.settings import FleetSettings, raw_keys
 from runtime.fleet.signing import digest, read
 from runtime.fleet.slots import Slots
-from runtime.fleet.steering import FILES_BYTES_MAX, check_steering
+from runtime.fleet.steering import check_steering
 from runtime.fleet.vitals import Vitals
 from runtime.observe.log import Log
 
@@ -101,7 +100,7 @@ class Steward:
             self._post, self._post_settings = configuration.post(), configuration.hub_settings
             self._posting = anyio.CancelScope()
             with self._posting:
-                await self._post.run(self._due_now, self._answers.to)
+                await self._post.run(self._due_now, partial(self._answers.to, self._post))
 
     def _is_elsewhere(self) -> bool:
         """Whether the connection was made by other settings than those in force."""
@@ -224,7 +223,7 @@ class Steward:
             await self._save(lifecycle.postpone(self.state, f"waits: version {version} is not at the hub yet"))
             return None
         try:
-            revision, regional = self._read_revision(document)
+            revision, regional = open_revision(document, REVISION, Revision, self._running())
             offered = replace(self.state, stage="offered")
             verified = lifecycle.verify(offered, revision, digest(document), regional=regional)
         except Refused as error:
@@ -232,13 +231,6 @@ class Steward:
             return None
         await self._save(verified)
         return document, revision, regional
-
-    def _read_revision(self, document: bytes) -> tuple[Revision, bool]:
-        settings, model = self._settings, self._running().model
-        look = partial(read, document, REVISION, Revision, environment=model.environment, region=model.region)
-        with suppress(Refused):
-            return look(keys=raw_keys(settings.region_keys)), True
-        return look(keys=raw_keys(settings.release_keys)), False
 
     async def _stage(self) -> None:
         """Lay everything down, then try it without applying anything."""
@@ -262,22 +254,16 @@ class Steward:
             await self._save(lifecycle.reject(self.state, reason_of(error)))
 
     async def _files(self, revision: Revision) -> dict[str, bytes] | None:
-        """Every file by its name, those that are here already not asked for again; None: not all of them yet."""
-        files: dict[str, bytes] = {}
-        here = await run_sync(self._slots.contents, set(revision.files.values()))
-        for name, wanted in revision.files.items():
-            content = here.get(wanted) or await self._post.file(wanted)
-            if content is None:
-                await self._save(lifecycle.postpone(self.state, f"waits: the file {name} is not at the hub yet"))
-                return None
-            if sha256(content).hexdigest() != wanted:
-                await self._save(lifecycle.complain(self.state, f"the file {name} at the hub was changed, or forged"))
-                return None
-            files[name] = content
-            if sum(map(len, files.values())) > FILES_BYTES_MAX:
-                await self._save(lifecycle.reject(self.state, f"its files have more than {FILES_BYTES_MAX} bytes"))
-                return None
-        return files
+        """Every file by its name; None: not all of them yet, or never."""
+        try:
+            return await collect_files(self._post, self._slots, revision)
+        except Missing as error:
+            await self._save(lifecycle.postpone(self.state, str(error)))
+        except Refused as error:
+            await self._save(lifecycle.complain(self.state, str(error)))
+        except Permanent as error:
+            await self._save(lifecycle.reject(self.state, str(error)))
+        return None
 
     # ------------------------------------------------------------ on trial
 

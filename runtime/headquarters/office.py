@@ -17,6 +17,7 @@ from runtime.fleet.documents import (
     ACTION,
     CHANGE,
     PRESENCE,
+    REHEARSAL,
     RESULT,
     REVISION,
     STATUS,
@@ -24,6 +25,7 @@ from runtime.fleet.documents import (
     Action,
     Change,
     Presence,
+    Rehearsal,
     Result,
     Revision,
     Status,
@@ -159,9 +161,18 @@ class Office:
 
     async def lay_down(self, revision: Revision, rendered: Rendered) -> None:
         """The content first, then the revision; nobody looks at it before a timestamp names it. Raises `Overtaken`."""
-        for content in rendered.files.values():
-            await self.desk.put_file(revision.region, file_digest(content), content)
+        await self.lay_down_files(revision.region, rendered)
         await self.desk.put_revision(revision.region, revision.version, self._signed(REVISION, revision))
+
+    async def lay_down_files(self, region: str, rendered: Rendered) -> None:
+        """Each by its digest, so once, whoever names it later."""
+        for content in rendered.files.values():
+            await self.desk.put_file(region, file_digest(content), content)
+
+    def rehearsal(self, revision: Revision, *, seconds_max: float) -> bytes:
+        """The signed question what an agent would do with it; nothing else can be done with this document."""
+        expires_at = clock.rfc3339(clock.now_us() + int(seconds_max * 1_000_000))
+        return self._signed(REHEARSAL, Rehearsal(**msgspec.structs.asdict(revision), expires_at=expires_at))
 
     async def offer(self, region: str, version: int) -> None:
         """Say that this version is newest, and give a hint. Raises `Overtaken`, `Refused`."""

@@ -61,7 +61,7 @@ async def test_a_rollout_reaches_a_real_agent_and_what_it_refuses_is_taken_back_
 
         auth = 'auth = { scheme = "bearer", secrets = ["secret://nowhere"] }'
         fleet.write("base/entrepot.toml", BASE.replace('auth = { scheme = "none" }', auth))
-        code, out, err = await fleet.run("rollout", "--yes")
+        code, out, err = await fleet.run("rollout", "--yes", "--no-rehearsal")
         assert code == 2, out + err
         assert "rejected: " in out
         assert "secret 'nowhere' cannot be looked up" in out
@@ -76,7 +76,7 @@ async def test_a_policy_that_the_region_has_not_is_refused_by_the_agent_itself(t
         fleet.write(
             "base/policy.toml", policy.replace('"business.confidential"]', '"business.confidential", "personal.quasi"]')
         )
-        code, out, err = await fleet.run("rollout", "--yes")
+        code, out, err = await fleet.run("rollout", "--yes", "--no-rehearsal")
         assert code == 2, out + err
         assert "only the region may loosen" in out
         await row(fleet, stage="confirmed", version=2)
@@ -87,7 +87,7 @@ async def test_a_real_agent_answers_probes_and_does_an_action_once(tmp_path: Pat
     async with scene(tmp_path) as (fleet, region):
         await row(fleet, problems=[], silent=False)
         code, versions = await fleet.json("diagnose", "eu-de", "versions")
-        assert (code, set(versions) >= {"entrepot", "sqlite"}) == (0, True)
+        assert (code, set(versions) >= {"entrepot", "sqlite"}) == (0, True), "signed by the region"
         pause = ("action", "eu-de", "pause", "--parameter", "source=wms", "--id", "p-1", "--wait", "20")
         for _ in range(2):
             code, said = await fleet.json(*pause)

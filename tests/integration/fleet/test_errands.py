@@ -55,8 +55,9 @@ class Desk(Headquarters):
         document = await until(there, f"the result of {identifier}; {region.log[-1500:]}")
         return signing.read(document, RESULT, Result, keys=[key], environment="test", region=REGION)
 
-    async def ask(self, name: str) -> Any:
-        answer = await self._connection.request(names.probe(REGION, name), b"", timeout=20)
+    async def ask(self, name: str, question: bytes = b"") -> Any:
+        """As an older headquarters does, without a question of its own."""
+        answer = await self._connection.request(names.probe(REGION, name), question, timeout=20)
         return json.loads(answer.data)
 
     async def count(self, subject: str) -> int:
@@ -148,6 +149,7 @@ async def test_questions_are_answered_through_the_gate_and_unknown_ones_too(tmp_
             assert "CANARY" not in json.dumps(answer)
         assert (await desk.ask("letters"))[0]["count"] == 1
         assert "status" in (await desk.ask("shell"))["probes"]
+        assert "cannot be read" in (await desk.ask("status", b'{"nonce": "the moon"}'))["error"]
 
 
 async def test_the_watermark_of_headquarters_is_taken_over_if_the_chain_is_ours(tmp_path: Path) -> None:

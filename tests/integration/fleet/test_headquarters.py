@@ -18,7 +18,7 @@ import pytest
 from nats.errors import Error as NatsError
 
 from runtime.errors import Overtaken
-from runtime.fleet.documents import ACTION, RESULT, Action, Result, Revision
+from runtime.fleet.documents import ACTION, ANSWER, RESULT, Action, Answer, Result, Revision
 from runtime.fleet.layers import render
 from runtime.fleet.plan import go_back
 from runtime.fleet.signing import read, sign
@@ -28,6 +28,7 @@ from runtime.headquarters.office import Office
 from sync import HUB
 from sync import fleet_names as names
 from sync.settings import HubSettings
+from tests.support.fleet import new_key
 from tests.support.nats import NatsServer
 from tests.support.region import until
 from tests.support.simulated_fleet import BASE, ENVIRONMENT, Fleet
@@ -367,9 +368,24 @@ async def test_a_probe_is_answered_or_says_who_is_missing(tmp_path: Path, hub: N
     async def answer(message: Any) -> None:
         await message.respond(b'{"pending": 0}')
 
-    await client.subscribe(names.probe("eu-de", "status"), cb=answer)
+    older = await client.subscribe(names.probe("eu-de", "status"), cb=answer)
     await client.flush()
-    assert await fleet.json("diagnose", "eu-de", "status") == (0, {"pending": 0})
+    assert await fleet.json("diagnose", "eu-de", "status") == (1, {"pending": 0})
+    assert "is not signed: its agent is older" in (await fleet.run("diagnose", "eu-de", "status"))[2]
+    await older.unsubscribe()
+
+    async def forge(message: Any) -> None:
+        nonce = json.loads(message.data)["nonce"]
+        said = Answer(
+            environment=ENVIRONMENT, region="eu-de", issued_at=AT, probe="status", nonce=nonce, answer={"pending": 0}
+        )
+        await message.respond(sign(new_key(), ANSWER, said))
+
+    await client.subscribe(names.probe("eu-de", "status"), cb=forge)
+    await client.flush()
+    code, out, err = await fleet.run("diagnose", "eu-de", "status")
+    assert (code, out) == (2, ""), out
+    assert "somebody has answered in the name of eu-de" in err
     await client.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -344,8 +345,20 @@ async def test_an_override_of_a_stopped_agent_lets_it_start_by_its_local_file(tm
         assert "entrepot revision override" in err
         code, out, err = await region.run("revision", "override", "--hours", "2", "--reason", "damaged disk")
         assert code == 1, out + err
-        await region.start()
-        assert (await region.status())["revision"]["in_force"] == 0
+        for _ in range(2):
+            await region.start()
+            assert (await region.status())["revision"]["in_force"] == 0
+            entries = (await region.ask("access.audit"))["entries"]
+            assert [(one["verb"], one["by"]) for one in entries] == [("revision.override", f"uid {os.getuid()}")]
+            assert "damaged disk" in (await region.alerted("override_in_force"))["alerts"][0]["sentence"]
+            assert "regional IT has decided while no agent ran" in region.log
+
+            async def reported() -> bool:
+                status = await it.hq.status(region)
+                return status is not None and bool(status.override_until)
+
+            await until(reported, "headquarters hears of the override")
+            await region.stop()
 
 
 async def test_a_veto_goes_back_and_the_version_is_not_taken_again(tmp_path: Path) -> None:

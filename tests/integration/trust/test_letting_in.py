@@ -18,6 +18,7 @@ from sync.access import section
 from sync.channel import HubAway
 from tests.support.madehub import MadeHub, command, headquarters, run
 from tests.support.region import Region, expected, fact, origins, stored, until
+from tests.support.simulated_fleet import Fleet
 
 pytestmark = pytest.mark.anyio
 
@@ -327,6 +328,28 @@ async def test_a_region_works_over_a_websocket_where_nothing_else_is_open(tmp_pa
                 row["subject"].startswith("TLS") and port in row["subject"] and row["level"] == "ok" for row in rows
             ), rows
         assert len(await joining.at_the_hub()) == 3_010
+
+
+async def test_a_region_answers_signed_with_no_subject_beyond_those_of_its_role(tmp_path: Path) -> None:
+    async with MadeHub(tmp_path / "hub", 1) as hub:
+        fleet = await Fleet.made(tmp_path / "fleet", hub.urls[0], ["eu-de"])
+        joining = Joining(tmp_path / "region", hub)
+        enrolled = await joining.let_in()
+        joining.configure(enrolled, more=f'[fleet]\nrelease_keys = ["{fleet.public_key}"]\n')
+        login = f'credentials = "{hub.keys() / "hub.creds"}"\ntls_ca = "{hub.ca}"\nreplicas = 1'
+        async with joining.region as region:
+            fleet.agents["eu-de"].public_key = (await anyio.Path(region.public_key).read_text()).strip()
+            fleet.configure(hub=login)
+            code, out, err = await fleet.run("topology", "--apply")
+            assert code == 0, out + err
+
+            async def answers() -> bool:
+                return (await fleet.run("diagnose", "eu-de", "versions"))[0] == 0
+
+            await until(answers, "the agent answers, and its signature is right")
+            code, planned = await fleet.json("plan", "--rehearse")
+            assert planned[0]["rehearsal"]["state"] == "ready", planned
+            assert "ermissions" not in region.log
 
 
 async def test_an_environment_s_login_sees_nothing_of_the_other_and_a_mismatch_is_named(tmp_path: Path) -> None:

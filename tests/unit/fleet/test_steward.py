@@ -247,7 +247,7 @@ def full(state: State) -> None:
 
 
 async def test_a_revision_that_is_too_large_is_rejected(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.fleet.steward.FILES_BYTES_MAX", 10)
+    monkeypatch.setattr("runtime.fleet.arrivals.FILES_BYTES_MAX", 10)
     place.hub.publish(1)
     assert await place.look() == ("rejected", 1)
 
