@@ -73,7 +73,8 @@ class Action(Statement, frozen=True, kw_only=True):
     """[a-z0-9-], chosen by the sender."""
     previous: str = ""
     """The id of the action before this one for the same region; empty: the first. So an agent finds what it missed."""
-    verb: Literal["pause", "resume", "replay", "drain", "rotate"]
+    verb: str
+    """`pause`, `resume`, `replay`, `drain`, `rotate`. An agent that does not know it refuses this one action only."""
     parameters: dict[str, Any] = {}
     expires_at: str
     by: str

@@ -81,7 +81,10 @@ class Errands:
         try:
             if instant_us(action.expires_at) <= clock.now_us():
                 raise Refused(f"it expired at {action.expires_at}, before this agent saw it")
-            answer = await self._verbs[action.verb](action)
+            do = self._verbs.get(action.verb)
+            if do is None:
+                raise Refused(f"this agent does not know {action.verb!r}; it knows {', '.join(sorted(self._verbs))}")
+            answer = await do(action)
         except StorageFailed:
             raise
         except Refused as error:

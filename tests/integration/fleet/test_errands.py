@@ -139,6 +139,18 @@ async def test_every_verb_ends_with_an_answer(
         await region.settled(facts=1)
 
 
+async def test_an_action_of_a_newer_headquarters_is_refused_and_holds_up_none_behind_it(tmp_path: Path) -> None:
+    async with scene(tmp_path) as (desk, region, _):
+        await desk.send("a-1", "defragment")
+        await desk.send("a-2", "pause", source="wms")
+        refused = await desk.result(region, "a-1")
+        assert (refused.state, "does not know 'defragment'; it knows drain, pause" in refused.reason) == (
+            "refused",
+            True,
+        ), refused
+        assert (await desk.result(region, "a-2")).state == "done"
+
+
 async def test_questions_are_answered_through_the_gate_and_unknown_ones_too(tmp_path: Path) -> None:
     async with scene(tmp_path) as (desk, region, _):
         await region.persist([b'{"kind":"STOCK","id":"x","qty":"CANARY"}', fact(1)])
