@@ -44,12 +44,9 @@ class WebhookSource:
 
     async def run(self) -> None:
         """Fetches the platform's public keys, and what thin messages lead to; nothing else."""
-        try:
-            async with anyio.create_task_group() as group:
-                for task in self._tasks:
-                    group.start_soon(task.run)
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # whoever starts it again, and people, want the reason itself
+        async with anyio.create_task_group() as group:
+            for task in self._tasks:
+                group.start_soon(task.run)
 
 
 class WebhookAdapter:
