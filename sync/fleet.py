@@ -12,7 +12,7 @@ from typing import Literal
 import anyio
 import msgspec
 
-from runtime.errors import ConfigError, Permanent
+from runtime.errors import ConfigError, Permanent, one_at_a_time
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Scope
 from sync import fleet_names as names
@@ -50,9 +50,10 @@ class NatsPost:
         backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
         while True:
             try:
-                async with self._link.opened() as channel:
-                    attempt = 0
-                    await self._serve(channel, hear, answer)
+                with one_at_a_time():  # it may break under an answer, in a task of its own
+                    async with self._link.opened() as channel:
+                        attempt = 0
+                        await self._serve(channel, hear, answer)
             except (HubAway, ConfigError):
                 attempt += 1  # the uplink meets the same, and tells why
             finally:
