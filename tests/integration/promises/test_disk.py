@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.anyio
 SMALL_DISK_BYTES = 24 * 1024 * 1024
 PADDING = "x" * 900_000
 """With it a message takes about a seventieth of the smallest budget."""
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 @pytest.fixture
