@@ -115,6 +115,11 @@ class LaneCheck:
         if again:
             self.problems.say(f"record {again.seq} is record {again.first} once more: both have origin {again.origin}")
 
+    def say_if_overflown(self) -> None:
+        """Whether the second reading could tell all of them apart."""
+        if self.origins.overflown:
+            self.problems.say(f"more than {SUSPECTS_MAX} records are so out of order that repeats cannot be told")
+
     def _gap(self, stored: HubRecord) -> None:
         gone = (
             f"record {self._next} is"
@@ -174,8 +179,7 @@ class LaneCheck:
         """`last`: the stream's last sequence."""
         if self._next <= last:
             self.problems.say(f"records {self._next} to {last} are missing")
-        if self.origins.overflown:
-            self.problems.say(f"more than {SUSPECTS_MAX} records are so out of order that repeats cannot be told")
+        self.say_if_overflown()
         return LaneVerdict(
             lane=self._lane,
             first=self._first,
