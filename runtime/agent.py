@@ -25,7 +25,7 @@ from runtime.changeover import Changeover
 from runtime.config.assemble import Configuration
 from runtime.config.change import Plan
 from runtime.crew import Crew
-from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed
+from runtime.errors import ConfigError, EntrepotError, JournalInUse, Permanent, Refused, Retryable, StorageFailed, first
 from runtime.fleet.force import Standing, load_in_force
 from runtime.fleet.regional import Regional, enter, in_short
 from runtime.fleet.slots import Slots
@@ -102,7 +102,7 @@ class Agent:
                 ) as kernel:
                     await self._work(kernel, ready)
             except* StorageFailed as group:
-                self.log.critical("the journal failed; the agent ends", error=group.exceptions[0])
+                self.log.critical("the journal failed; the agent ends", error=first(group))
                 raise
 
     async def _work(self, kernel: Kernel, ready: Ready | None) -> None:

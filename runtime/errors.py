@@ -5,6 +5,9 @@ Foreign exceptions are mapped to these at the edge. `hint` says what an operator
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 def with_step(sentence: str, step: str) -> str:
     """What is wrong and what to do now, as one text."""
@@ -78,3 +81,30 @@ class StorageFull(Retryable):
 
 class StorageFailed(EntrepotError):
     """The disk answered with an error or with wrong bytes: fail-stop, nothing more may be promised."""
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Several things may fail together: raises the most telling error of a group instead of the group."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise first(group) from group
+
+
+def first(error: BaseException) -> BaseException:
+    """The error itself, or the most telling one of a group: a failed disk, then ours, then foreign ones."""
+    leaves = list(_leaves(error))
+    for kind in (StorageFailed, EntrepotError):
+        found = next((leaf for leaf in leaves if isinstance(leaf, kind)), None)
+        if found is not None:
+            return found
+    return leaves[0]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from runtime.envelope import Signed
 from runtime.errors import IdentityMissing, Permanent
+from runtime.policy.statements import key_id
 from runtime.record import signing_input
 
 SIGNING_FILE = "signing.key"
@@ -27,7 +27,7 @@ class Identity:
         self._signing = signing
         self.commitment_key = commitment
         self.public_key = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.key_id = sha256(self.public_key).hexdigest()[:16]
+        self.key_id = key_id(self.public_key)
 
     def sign(self, kind: str, statement: str) -> bytes:
         """The JSON of an `envelope.Signed`; `kind` is `checkpoint` or `epoch`."""

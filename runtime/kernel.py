@@ -5,7 +5,7 @@ The agent puts edges and tasks around it; a command on a stopped agent's journal
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,7 @@ class Kernel:
         self.translation = Translation(
             journal, {name: source.rules for name, source in configuration.sources.items()}, configuration.router
         )
+        self.translation.added = self._added
         self.translate = TranslateStep(journal, self.translation)
         self.translate.standing = self._standing(configuration)
         self.replay = Replay(journal, self.translation)
@@ -149,6 +150,12 @@ class Kernel:
         for row in positions:
             if row.name in self.lanes:
                 self.lanes[row.name].queued(row)
+
+    def _added(self, positions: Sequence[LaneRow]) -> None:
+        """The same beside the forward step, which has to tell the API of them."""
+        self.moved(positions)
+        if positions:
+            self.acceptance.arrived.notify()
 
     async def adopted(self, epoch: int) -> None:
         """Every lane has moved to a new epoch."""

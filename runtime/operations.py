@@ -9,6 +9,7 @@ import base64
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,10 @@ _ADMINISTERING = frozenset(
         "deliveries.retry",
         "deliveries.discard",
         "deliveries.enable",
+        "revision.override",
+        "revision.resume",
+        "revision.veto",
     }
-    | {"revision.override", "revision.resume", "revision.veto"}
 )
 _REVEALING = frozenset({"unmask", "apply", "confirm"})
 """Parameters that make a verb show personal data or change something."""
@@ -125,11 +128,10 @@ class Operations:
         if verb == "source.pause":
             parameters = {"by": f"uid {by}"} | parameters
         try:
-            return msgspec.to_builtins(await method(**parameters))
+            signature(method).bind(**parameters)
         except TypeError as error:
-            if "argument" in str(error):
-                raise Permanent(f"{verb}: {error}") from None
-            raise
+            raise Permanent(f"{verb}: {error}") from None
+        return msgspec.to_builtins(await method(**parameters))
 
     async def status(self) -> Status:
         """The books, lanes, alerts."""

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 from runtime import clock
-from runtime.errors import StorageFailed, StorageFull
+from runtime.errors import StorageFailed, StorageFull, one_at_a_time
 from runtime.policy.retry import Backoff, wait_seconds
 
 HEALTHY_SECONDS = 60.0
@@ -26,7 +26,8 @@ async def supervise(name: str, task: Callable[[], Awaitable[Any]], failed: Calla
     while True:
         started = clock.monotonic()
         try:
-            await task()
+            with one_at_a_time():  # a task may be a group of others
+                await task()
         except StorageFailed:
             raise
         except StorageFull as error:

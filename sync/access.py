@@ -80,14 +80,15 @@ class Access:
         return found
 
     def _text(self, key: str, value: str) -> str:
-        if value.startswith(SECRET):
-            return self._scope.secret(value).decode().strip()
-        if key in {"password", "token"}:
+        if key in {"password", "token"} and not value.startswith(SECRET):
             raise ConfigError(f"[hub] {key} must be `secret://name`, not the secret itself")
         try:
-            return self._path(value).read_text().strip()
+            content = self._scope.secret(value) if value.startswith(SECRET) else self._path(value).read_bytes()
+            return content.decode().strip()
         except OSError as error:
             raise ConfigError(f"[hub] {key}: cannot read {value}: {error.strerror}") from error
+        except UnicodeDecodeError:
+            raise ConfigError(f"[hub] {key}: {value} is no text", hint="copy the login anew, as UTF-8") from None
 
     def _path(self, value: str) -> Path:
         return Path(self._scope.directory, value)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from runtime.errors import Permanent, Refused
+from runtime.ports import HubRecord
 from sync import fleet_names as names
-from sync import stream, wire
+from sync import posting, stream
 from sync.channel import ApiError, Channel
-from sync.exchange import ANSWER_SECONDS_MAX, exchange
+from sync.exchange import ANSWER_SECONDS_MAX
 
 _MAKE = "headquarters makes the streams of the fleet: `entrepot fleet topology --apply`"
 FULL_SUBJECT = 10077
@@ -54,27 +55,23 @@ async def prepare(channel: Channel, *, environment: str, replicas: int) -> None:
 
 async def post(channel: Channel, subject: str, body: bytes) -> None:
     """Returns when it is stored. Raises `Refused` when there is one already where only one may be, `HubAway`, `Permanent`."""
-    headers, data = await exchange(channel, subject, body)
-    reply = wire.parse_reply(headers, data)
-    if reply.error is None:
-        return
-    fault = reply.error
-    if fault.err_code == FULL_SUBJECT or "per subject" in fault.description:
-        raise Refused(f"there is a message on {subject} already, and only one is taken")
-    if headers.startswith(b"NATS/1.0 503"):
-        raise Permanent(f"no stream at the hub takes {subject}", hint=_MAKE)
-    raise ApiError(fault.code, fault.err_code, fault.description)
+    try:
+        await posting.post(channel, subject, {}, body)
+    except ApiError as error:
+        if error.err_code == FULL_SUBJECT or "per subject" in str(error):
+            raise Refused(f"there is a message on {subject} already, and only one is taken") from None
+        if (error.code, error.err_code) == (503, 0):
+            raise Permanent(f"no stream at the hub takes {subject}", hint=_MAKE) from None
+        raise
 
 
 async def last(channel: Channel, stream_name: str, subject: str) -> Posted | None:
     """The newest message on a subject, or on all that a wildcard stands for; None when there is none."""
-    headers, data = await exchange(channel, f"$JS.API.DIRECT.GET.{stream_name}.{subject}", b"")
-    if headers.startswith(b"NATS/1.0 404"):
-        return None
-    if headers.startswith(b"NATS/1.0 503"):
-        raise Permanent(f"the hub has no stream {stream_name}", hint=_MAKE)
-    said = wire.parse_headers(headers)
-    return Posted(_servers(said, "nats-subject"), data, _servers(said, "nats-time-stamp"))
+    try:
+        found = await stream.newest(channel, stream_name, subject)
+    except stream.Unanswered:
+        raise Permanent(f"the hub has no stream {stream_name}", hint=_MAKE) from None
+    return None if found is None else _posted(found)
 
 
 async def everything(channel: Channel, stream_name: str) -> list[Posted]:
@@ -83,9 +80,8 @@ async def everything(channel: Channel, stream_name: str) -> list[Posted]:
     if found is None or found.state.messages == 0:
         return []
     first, end = found.state.first_seq, found.state.last_seq
-    return [Posted(r.subject, r.data, r.time) async for r in stream.read(channel, stream_name, first, end)]
+    return [_posted(found) async for found in stream.read(channel, stream_name, first, end)]
 
 
-def _servers(headers: dict[str, str], name: str) -> str:
-    """What the server said: it adds its own headers behind those of a sender who chose the same names."""
-    return headers.get(name, "").rpartition(",")[2]
+def _posted(found: HubRecord) -> Posted:
+    return Posted(found.subject, found.data, found.time)

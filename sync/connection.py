@@ -11,6 +11,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -159,6 +160,7 @@ class Connection:
         self.parting_words = ""
         client.cut = self._hear_why
         self._asked: dict[bytes, _Question] = {}
+        self._numbers = count()
         self._answers = client.new_inbox()
         client.subscribe_now(f"{self._answers}.*", self._on_answer)
 
@@ -173,7 +175,8 @@ class Connection:
         """See `Channel`."""
         payload = b"" if body is None else json.dumps(body).encode()
         question = _Question()
-        reply = f"{self._answers}.{id(question)}".encode()
+        # A number of its own: an answer that comes too late must never fit another question.
+        reply = f"{self._answers}.{next(self._numbers)}".encode()
         self._asked[reply] = question
         try:
             await self.write(b"PUB $JS.API.%b %b %d\r\n%b\r\n" % (subject.encode(), reply, len(payload), payload))

@@ -12,10 +12,11 @@ from typing import Literal
 import anyio
 import msgspec
 
-from runtime.errors import ConfigError, Permanent
+from runtime.errors import ConfigError, Permanent, one_at_a_time
 from runtime.policy.retry import Backoff, wait_seconds
 from runtime.ports import Scope
 from sync import fleet_names as names
+from sync import stream
 from sync.channel import Channel, HubAway
 from sync.exchange import exchange
 from sync.link import NatsLink
@@ -24,8 +25,6 @@ from sync.settings import HubSettings
 from sync.wire import Reply
 
 EVERYBODY = "all"
-_NO_MESSAGE = b"NATS/1.0 404"
-_NOBODY = b"NATS/1.0 503"
 _draw = SystemRandom().random
 _decode = msgspec.json.Decoder(Reply).decode
 
@@ -50,9 +49,10 @@ class NatsPost:
         backoff = Backoff(seconds_min=settings.reconnect_seconds_min, seconds_max=settings.reconnect_seconds_max)
         while True:
             try:
-                async with self._link.opened() as channel:
-                    attempt = 0
-                    await self._serve(channel, hear, answer)
+                with one_at_a_time():  # it may break under an answer, in a task of its own
+                    async with self._link.opened() as channel:
+                        attempt = 0
+                        await self._serve(channel, hear, answer)
             except (HubAway, ConfigError):
                 attempt += 1  # the uplink meets the same, and tells why
             finally:
@@ -108,7 +108,9 @@ class NatsPost:
         channel = self._connected()
         if len(document) > channel.bytes_max:
             raise Permanent(f"the {kind} has {len(document)} bytes, the hub takes {channel.bytes_max}")
-        _, data = await _answered(channel, subject, document)
+        headers, data = await exchange(channel, subject, document)
+        if headers.startswith(b"NATS/1.0 503"):
+            raise HubAway(f"no stream at the hub takes {subject}: it is missing, not ready, or not allowed")
         try:
             answer = _decode(data)
         except msgspec.MsgspecError:
@@ -117,21 +119,12 @@ class NatsPost:
             why = answer.error.description if answer.error is not None else f"it stands in {answer.stream!r}"
             raise Permanent(f"the hub did not keep the {kind} in {names.STATE_STREAM}: {why}")
 
-    async def _last(self, subject: str, stream: str = names.CONFIG_STREAM) -> bytes | None:
+    async def _last(self, subject: str, stream_name: str = names.CONFIG_STREAM) -> bytes | None:
         """The last message of a subject; a replica may answer, which is why versions are signed and never fall."""
-        asked = f"$JS.API.DIRECT.GET.{stream}.{subject}"
-        headers, data = await _answered(self._connected(), asked, b"")
-        return None if headers.startswith(_NO_MESSAGE) else data
+        found = await stream.newest(self._connected(), stream_name, subject)
+        return None if found is None else found.data
 
     def _connected(self) -> Channel:
         if self._channel is None or self._channel.lost.is_set():
             raise HubAway("there is no connection to the hub")
         return self._channel
-
-
-async def _answered(channel: Channel, subject: str, payload: bytes) -> tuple[bytes, bytes]:
-    """One question and its answer: (header block, data). Raises `HubAway`, also when nobody is there to answer."""
-    headers, data = await exchange(channel, subject, payload)
-    if headers.startswith(_NOBODY):
-        raise HubAway(f"nobody at the hub answers {subject}: the stream is missing, not ready, or not allowed")
-    return headers, data

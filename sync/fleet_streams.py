@@ -7,7 +7,7 @@ from typing import Any
 from runtime.errors import Refused
 from runtime.ports import Scope, StreamReport
 from sync import fleet_names as names
-from sync import stream
+from sync import stream, topology
 from sync.channel import Channel
 from sync.stream import StreamInfo
 
@@ -116,19 +116,7 @@ def _changes(found: StreamInfo, wanted: dict[str, Any]) -> list[str]:
 def _report(found: StreamInfo | None, scope: Scope, name: str, changed: list[str], weaker: list[str]) -> StreamReport:
     if found is None:
         return StreamReport(stream=name, lane=FLEET, exists=False, changed=changed)
-    problem = wrong(found.config, scope.environment)
-    notes = [f"not usable: {problem}"] if problem else []
-    notes += [f"weaker than recommended: {difference}" for difference in weaker]
+    notes = [f"weaker than recommended: {difference}" for difference in weaker]
     if found.config.get("storage") == "memory":
         notes.append("kept in memory: a restart of the hub loses it")
-    state = found.state
-    return StreamReport(
-        stream=name,
-        lane=FLEET,
-        exists=True,
-        messages=state.messages,
-        first=state.first_seq,
-        last=state.last_seq,
-        changed=changed,
-        notes=notes,
-    )
+    return topology.reported(found, FLEET, changed, problem=wrong(found.config, scope.environment), notes=notes)

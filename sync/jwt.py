@@ -39,11 +39,6 @@ class Claims(Struct, frozen=True, kw_only=True):
         said = (str(tag).partition(":") for tag in self.nats.get("tags") or [])
         return {key: value for key, colon, value in said if colon}
 
-    @property
-    def half_life(self) -> float:
-        """The instant at which half of its life is over; infinite when it does not end."""
-        return (self.iat + self.exp) / 2 if self.exp else float("inf")
-
 
 def sign(issuer: Key, subject: str, name: str, nats: Mapping[str, Any], *, issued_at: int, expires_at: int = 0) -> str:
     """The JWT as text. `nats` comes from `operator`, `account` or `user`."""

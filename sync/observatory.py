@@ -30,6 +30,8 @@ class NatsObservatory:
         self._channel = channel
         self._environment = environment
         self._origins: dict[tuple[str, str], Origins] = {}
+        self._repeats: dict[tuple[str, str], list[str]] = {}
+        """Of lanes in which a record came once more: not passed, and not read to the end again at each look."""
         self._stirred = anyio.Event()
         self._seen: dict[tuple[str, str], StreamInfo] | None = None
         """What `regions` has found last: one list serves a round over all of them."""
@@ -130,15 +132,43 @@ class NatsObservatory:
             chains_wanted=frozenset(claims),
             before=bytes.fromhex(known.chain if known is not None else before),
             epoch=0 if known is None else known.epoch,
-            origins=self._origins.setdefault((region, lane), Origins(RECORDS_EXPECTED)),
+            origins=await self._origins_of(region, lane, known),
         )
         look = _Look(check, first, known)
+        if (region, lane) in self._repeats:
+            check.problems.extend(self._repeats[region, lane])
+            return look
         if first <= last:
             async for stored in stream.read(self._channel, name, first, last):
                 if not look.add(stored):
                     return look
+        if check.origins.suspects:
+            await self._look_again(check, entry)
+        if check.problems:
+            self._repeats[region, lane] = check.problems.told()
+            look.reached = known  # as if this look had not been
+            return look
         look.compare(said, lane, last)
         return look
+
+    async def _origins_of(self, region: str, lane: str, known: Position | None) -> Origins:
+        """Those that this connection has met; what came before it is known by its last record alone."""
+        found = self._origins.get((region, lane))
+        if found is None:
+            found = self._origins[region, lane] = Origins(RECORDS_EXPECTED, whole=known is None)
+            name = record.stream_name(region, lane)
+            before = None if known is None else await stream.message(self._channel, name, known.seq)
+            if before is not None:
+                found.meet(before.headers.get(record.ORIGIN_HEADER, ""))
+        return found
+
+    async def _look_again(self, check: LaneCheck, entry: StreamInfo) -> None:
+        """Read the lane once more, for origins that may have come before."""
+        first, last = max(1, entry.state.first_seq), entry.state.last_seq
+        async for stored in stream.read(self._channel, entry.config["name"], first, last):
+            check.look_again(stored)
+        check.say_if_overflown()
+        check.origins.suspects.clear()  # each is told apart now
 
     async def still_there(self, region: str, lanes: Mapping[str, Position]) -> dict[str, Position]:
         """See `runtime.ports.Observatory`."""

@@ -32,7 +32,11 @@ class Repeat(Struct, frozen=True):
 class Origins:
     """Of one lane. First `meet` every record; if there are `suspects`, `look_again` at every record."""
 
-    def __init__(self, records: int) -> None:
+    def __init__(self, records: int, *, whole: bool = True) -> None:
+        """`whole`: `meet` begins with the lane's first record. Else whatever does not ascend is looked for by name, and
+        the first of an older epoch.
+        """
+        self._whole = whole
         self._bits = min(BITS_MAX, max(BITS_MIN, records * BITS_A_RECORD))
         self._filter = bytearray(self._bits // 8 + 1)
         self._highest: dict[int, tuple[int, int]] = {}
@@ -48,10 +52,11 @@ class Origins:
         epoch, place = int(match[1]), (int(match[2]), int(match[3]))
         known = self._mark(origin)
         highest = self._highest.get(epoch)
-        ascends = place > highest if highest is not None else len(self._highest) < EPOCHS_MAX
+        ascends = len(self._highest) < EPOCHS_MAX if highest is None else place > highest
+        new = ascends and (self._whole or highest is not None or epoch > max(self._highest, default=0))
         if ascends:
             self._highest[epoch] = place
-        elif known:
+        if not new and (known or not self._whole):
             self._suspect(origin)
         return True
 

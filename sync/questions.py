@@ -15,6 +15,7 @@ from sync.channel import Channel
 WAITING_MAX = 8
 """Questions that wait for their turn; further ones are not answered, and whoever asks hears nothing."""
 PATTERN = "*"
+_TOO_LARGE = b'{"error":"the answer is larger than the hub takes"}'
 
 
 Answering = Callable[[str, bytes], Awaitable[bytes]]
@@ -30,16 +31,18 @@ class Questions:
 
     async def run(self) -> None:
         """Until cancelled."""
-        stop = await self._channel.listen_for_requests(names.probe(self._region, PATTERN), self._hear)
-        try:
-            async for name, question, reply in self._asked:
-                answer = await self._answer(name, question)
-                if len(answer) > self._channel.bytes_max:
-                    answer = b'{"error":"the answer is larger than the hub takes"}'
-                await self._channel.write(b"PUB %b %d\r\n%b\r\n" % (reply.encode(), len(answer), answer))
-        finally:
-            if not self._channel.lost.is_set():
-                stop()
+        with self._into, self._asked:
+            stop = await self._channel.listen_for_requests(names.probe(self._region, PATTERN), self._hear)
+            try:
+                async for name, question, reply in self._asked:
+                    await self._channel.write(_frame(reply, await self._said(name, question)))
+            finally:
+                if not self._channel.lost.is_set():
+                    stop()
+
+    async def _said(self, name: str, question: bytes) -> bytes:
+        answer = await self._answer(name, question)
+        return answer if len(answer) <= self._channel.bytes_max else _TOO_LARGE
 
     def _hear(self, subject: bytes, reply: bytes, data: bytes) -> None:
         if reply:
@@ -47,3 +50,7 @@ class Questions:
                 self._into.send_nowait((subject.decode().rpartition(".")[2], data, reply.decode()))
             except anyio.WouldBlock:
                 return
+
+
+def _frame(reply: str, answer: bytes) -> bytes:
+    return b"PUB %b %d\r\n%b\r\n" % (reply.encode(), len(answer), answer)

@@ -12,7 +12,6 @@ from msgspec import Meta, Struct
 
 ServerUrl = Annotated[str, Meta(pattern=r"^(nats|tls|wss?)://[^\s@]+$")]
 """Without user and password: status and alerts show it."""
-Seconds = Annotated[float, Meta(gt=0)]
 
 
 class HubSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -94,7 +94,7 @@ class CheckpointUplink:
         newest = await stream.message(self._channel, self._stream, last) if found.state.messages else None
         name = newest.headers.get(MESSAGE_ID, "") if newest else ""
         number = name.removeprefix(message_id(self._scope.region, 0)[:-1])
-        return last, int(number) if number.isdigit() else 0
+        return last, int(number) if number.isascii() and number.isdigit() else 0
 
     async def _publish(self, number: int, body: bytes, last: int) -> int:
         """Store one statement behind `last`; returns its sequence."""

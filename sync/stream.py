@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from runtime.ports import HubRecord
 from sync.channel import MESSAGE_MISSING, STREAM_MISSING, ApiError, Channel, HubAway
+from sync.exchange import exchange
 from sync.wire import parse_headers
 
 RUN_MESSAGES_MAX = 500
@@ -107,6 +108,23 @@ async def get(channel: Channel, stream: str, body: dict[str, Any]) -> HubRecord 
         data=base64.b64decode(stored.get("data") or ""),
         time=stored.get("time", ""),
     )
+
+
+class Unanswered(HubAway):
+    """Nobody at the hub answers for a stream: it is missing, not ready, or not allowed."""
+
+
+async def newest(channel: Channel, stream: str, subject: str) -> HubRecord | None:
+    """The last message on a subject, or on all that a wildcard stands for; None when there is none. Raises `Unanswered`.
+
+    The stream and the subject stand in what is asked, so that permissions can name them. A replica may answer.
+    """
+    headers, data = await exchange(channel, f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
+    if headers.startswith(b"NATS/1.0 404"):
+        return None
+    if headers.startswith(b"NATS/1.0 503"):
+        raise Unanswered(f"nobody at the hub answers for {stream}: it is missing, not ready, or not allowed")
+    return _stored(headers, data)
 
 
 async def read(channel: Channel, stream: str, first: int, last: int) -> AsyncIterator[HubRecord]:

@@ -186,16 +186,20 @@ async def _report(channel: Channel, scope: Scope, lane: str, changed: list[str])
     found = await stream.info(channel, name)
     if found is None:
         return StreamReport(stream=name, lane=lane, exists=False, changed=changed)
-    problem = wrong(found.config, scope, lane)
-    notes = ([f"not usable: {problem}"] if problem else []) + weaker(found.config, scope, lane, channel.version)
+    notes = weaker(found.config, scope, lane, channel.version)
+    return reported(found, lane, changed, problem=wrong(found.config, scope, lane), notes=notes)
+
+
+def reported(found: StreamInfo, lane: str, changed: list[str], *, problem: str, notes: list[str]) -> StreamReport:
+    """The line of a stream that is there. `problem`: why nothing may be written to it."""
     state = found.state
     return StreamReport(
-        stream=name,
+        stream=found.config["name"],
         lane=lane,
         exists=True,
         messages=state.messages,
         first=state.first_seq,
         last=state.last_seq,
         changed=changed,
-        notes=notes,
+        notes=([f"not usable: {problem}"] if problem else []) + notes,
     )

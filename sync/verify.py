@@ -5,15 +5,13 @@ Fed record by record, so memory does not grow with the stream.
 
 from __future__ import annotations
 
-import base64
 from hashlib import sha256
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from runtime import record
 from runtime.envelope import Checkpoint, EpochRecord, Signed
+from runtime.policy.statements import is_genuine, key_id
 from runtime.ports import HubRecord, LaneVerdict, Position, Signature
 from sync.origins import SUSPECTS_MAX, Origins
 from sync.proof import digest, epoch_of, follow
@@ -48,13 +46,10 @@ def signed_statement(kind: str, body: bytes, key: bytes) -> str:
         signed = msgspec.json.decode(body, type=Signed)
     except msgspec.MsgspecError as error:
         raise ValueError("is not a signed statement") from error
-    if signed.key_id != sha256(key).hexdigest()[:16]:
+    if signed.key_id != key_id(key):
         raise ValueError(f"is signed by another key ({signed.key_id})")
-    try:
-        signature = base64.b64decode(signed.signature, validate=True)
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, record.signing_input(kind, signed.statement))
-    except (InvalidSignature, ValueError) as error:
-        raise ValueError("has a false signature") from error
+    if not is_genuine(kind, signed, key):
+        raise ValueError("has a false signature")
     return signed.statement
 
 
@@ -120,6 +115,11 @@ class LaneCheck:
         if again:
             self.problems.say(f"record {again.seq} is record {again.first} once more: both have origin {again.origin}")
 
+    def say_if_overflown(self) -> None:
+        """Whether the second reading could tell all of them apart."""
+        if self.origins.overflown:
+            self.problems.say(f"more than {SUSPECTS_MAX} records are so out of order that repeats cannot be told")
+
     def _gap(self, stored: HubRecord) -> None:
         gone = (
             f"record {self._next} is"
@@ -179,8 +179,7 @@ class LaneCheck:
         """`last`: the stream's last sequence."""
         if self._next <= last:
             self.problems.say(f"records {self._next} to {last} are missing")
-        if self.origins.overflown:
-            self.problems.say(f"more than {SUSPECTS_MAX} records are so out of order that repeats cannot be told")
+        self.say_if_overflown()
         return LaneVerdict(
             lane=self._lane,
             first=self._first,

@@ -55,8 +55,8 @@ class Partner:
             ) as answer:
                 return Answer(
                     status=answer.status,
-                    headers={name.lower(): value for name, value in answer.headers.items()},
-                    links=answer.headers.getall("Link", []),
+                    headers={name.lower(): _text(value) for name, value in answer.headers.items()},
+                    links=[_text(value) for value in answer.headers.getall("Link", [])],
                     body=await _read(answer, bytes_max or self._bytes_max, str(self.pin.origin)),
                 )
         except TimeoutError:
@@ -79,6 +79,11 @@ def _unresolved(origin: str, error: aiohttp.ClientConnectorDNSError) -> Refused 
     if isinstance(cause, Unreachable):
         return Refused(cause.sentence, hint=cause.hint)
     return Retryable(f"{origin} cannot be reached: its name cannot be resolved")
+
+
+def _text(value: str) -> str:
+    """Headers are decoded with surrogateescape, and a lone surrogate is no text: it could not be kept."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _read(answer: aiohttp.ClientResponse, bytes_max: int, origin: str) -> bytes:

@@ -15,8 +15,6 @@ Algorithm = Literal[
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 Short = Annotated[str, Meta(max_length=40)]
 BY_SIGNATURE = frozenset({"sha256", "hmac-sha256", "hmac-sha512", "ed25519", "rsa-sha256", "jws"})
-BY_PUBLIC_KEY = frozenset({"rsa-sha256", "jws"})
-"""Verified with the keys of `jwks`; `jws` with shared secrets too."""
 _PARTS = re.compile(r"(\{[a-z]+(?::[A-Za-z0-9_]+)?\})")
 _KNOWN = re.compile(r"\{(body|ts|id|secret|json:[A-Za-z0-9_]+)\}")
 

@@ -14,7 +14,7 @@ from adapters.sdk.signatures import Verifier, verify_bearer, verify_credential
 from adapters.webhook.guide import guide, signs_the_whole
 from adapters.webhook.schemes import resolve
 from adapters.webhook.settings import WebhookSettings
-from runtime.errors import ConfigError, Refused, Retryable
+from runtime.errors import ConfigError, Refused, Retryable, one_at_a_time
 from runtime.fetch import fetch_document
 from runtime.keyring import Keyring
 from runtime.policy import jws
@@ -44,12 +44,10 @@ class WebhookSource:
 
     async def run(self) -> None:
         """Fetches the platform's public keys, and what thin messages lead to; nothing else."""
-        try:
+        with one_at_a_time():
             async with anyio.create_task_group() as group:
                 for task in self._tasks:
                     group.start_soon(task.run)
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # whoever starts it again, and people, want the reason itself
 
 
 class WebhookAdapter:

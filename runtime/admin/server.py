@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import orjson
-from aiohttp import web
+from aiohttp import StreamReader, web
 from anyio.abc import TaskStatus
 
 from runtime.admin.place import socket_path
@@ -60,7 +60,7 @@ class AdminServer:
             self._operations.turned_away(uid)
             return _problem(403, Refused("this user may not administer the agent", hint="join the socket's group"))
         try:
-            body = await request.content.read(BODY_BYTES_MAX)
+            body = await _read(request.content)
             parameters: Any = orjson.loads(body) if body else {}
             if not isinstance(parameters, dict):
                 return _problem(400, Permanent("the parameters are no JSON object"))
@@ -74,6 +74,16 @@ class AdminServer:
         except Exception as error:  # noqa: BLE001 - a bug of ours costs this one command, and is told like any failure
             self._log("a command failed by a defect", command=request.path.removeprefix("/v1/")[:60], error=error)
             return _problem(500, _defect(error))
+
+
+async def _read(content: StreamReader) -> bytes:
+    """The whole body, in however many pieces it comes. Raises `Permanent`."""
+    found = bytearray()
+    while piece := await content.readany():
+        found += piece
+        if len(found) > BODY_BYTES_MAX:
+            raise Permanent(f"the parameters have more than {BODY_BYTES_MAX} bytes", hint="ask for less at a time")
+    return bytes(found)
 
 
 def _defect(error: Exception) -> Permanent:

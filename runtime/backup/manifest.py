@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
 from runtime.envelope import LaneStatement, Signed
 from runtime.errors import Permanent
 from runtime.identity import Identity
-from runtime.record import signing_input
+from runtime.policy.statements import is_genuine, key_id
 
 FORMAT = 1
 KIND = "backup"
@@ -68,13 +65,10 @@ def read(folder: Path) -> tuple[Manifest, Signed]:
 def check_signature(signed: Signed, public_key: bytes) -> None:
     """Raises `Permanent` unless the region of this key has signed the manifest. `public_key`: 32 raw bytes."""
     hint = "the manifest was changed, or the backup belongs to a region with other keys: use another backup"
-    if signed.key_id != sha256(public_key).hexdigest()[:16]:
+    if signed.key_id != key_id(public_key):
         raise Permanent(f"the backup is signed by another key ({signed.key_id})", hint=hint)
-    try:
-        signature = base64.b64decode(signed.signature, validate=True)
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signing_input(KIND, signed.statement))
-    except (InvalidSignature, ValueError):
-        raise Permanent("the signature under the backup's manifest is false", hint=hint) from None
+    if not is_genuine(KIND, signed, public_key):
+        raise Permanent("the signature under the backup's manifest is false", hint=hint)
 
 
 def digest(path: Path) -> str:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from hashlib import sha256
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
 from runtime.certify.ground import Finding
@@ -16,7 +12,7 @@ from runtime.certify.host import Host
 from runtime.envelope import Signed
 from runtime.errors import Permanent, Refused
 from runtime.identity import Identity
-from runtime.record import signing_input
+from runtime.policy import statements
 
 FORMAT = 1
 KIND = "certificate"
@@ -56,13 +52,10 @@ def verify(content: bytes, public_key: bytes) -> Certificate:
     except msgspec.MsgspecError:
         raise Permanent("this is no durability certificate", hint="name the .json file, not the page") from None
     hint = "it was changed, or made by another region: have a new one made with `entrepot certify`"
-    if signed.key_id != sha256(public_key).hexdigest()[:16]:
+    if signed.key_id != statements.key_id(public_key):
         raise Refused(f"the certificate is signed by another key ({signed.key_id})", hint=hint)
-    try:
-        signature = base64.b64decode(signed.signature, validate=True)
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signing_input(KIND, signed.statement))
-    except (InvalidSignature, ValueError):
-        raise Refused("the signature under the certificate is false", hint=hint) from None
+    if not statements.is_genuine(KIND, signed, public_key):
+        raise Refused("the signature under the certificate is false", hint=hint)
     if certificate.verdict != verdict(certificate.trials):
         raise Refused("the certificate contradicts itself: its verdict is not that of its trials", hint=hint)
     return certificate

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from runtime import clock
 from runtime.certify import scratch, subject
-from runtime.errors import EntrepotError
+from runtime.errors import EntrepotError, first
 from runtime.journal import inspect, intake
 from runtime.journal.store import Connection
 from runtime.kernel import Kernel, open_kernel
@@ -99,10 +99,8 @@ async def _problems(directory: Path, told: Sequence[Told]) -> list[str]:
         async with open_kernel(scratch.configuration(directory, subject.REGION)) as kernel:
             found = await inspect.verify(kernel.journal, whole_file=True)
             return [*found, *await _lost(kernel, told)][:PROBLEMS_MAX]
-    except EntrepotError as error:
-        return [f"the journal does not open: {error}"]
-    except BaseExceptionGroup as group:
-        return [f"the journal does not open: {group.exceptions[0]}"]
+    except (EntrepotError, BaseExceptionGroup) as error:
+        return [f"the journal does not open: {first(error)}"]
 
 
 async def _lost(kernel: Kernel, told: Sequence[Told]) -> list[str]:

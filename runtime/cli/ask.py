@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runtime.admin import client
 from runtime.cli import places
-from runtime.cli.failures import one_at_a_time
-from runtime.errors import Refused
+from runtime.errors import Refused, one_at_a_time
 
 if TYPE_CHECKING:
     from runtime.kernel import Kernel

@@ -8,9 +8,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
-from runtime.cli.failures import exit_code, one_at_a_time
+from runtime.cli.failures import exit_code
 from runtime.cli.parser import VERBS, build, chosen_verb
-from runtime.errors import EntrepotError
+from runtime.errors import EntrepotError, one_at_a_time
 
 FINE, WARNING, CRITICAL = 0, 1, 2
 INTERRUPTED = 130

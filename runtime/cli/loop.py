@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from runtime.cli.failures import one_at_a_time
+from runtime.errors import one_at_a_time
 
 T = TypeVar("T")
 

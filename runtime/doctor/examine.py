@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime.config.assemble import Configuration
 from runtime.doctor import agent, disk, files, host, hub, network
-from runtime.errors import EntrepotError
+from runtime.errors import EntrepotError, first
 from runtime.fleet.force import load_in_force
 from runtime.ports import Finding
 from runtime.setup.place import agent_user, service_of
@@ -88,10 +88,7 @@ def guarded(subject: str, check: Check, seconds_max: float = CHECK_SECONDS_MAX) 
 
 
 def _told(subject: str, error: BaseException) -> Finding:
-    if isinstance(error, BaseExceptionGroup):
-        from runtime.cli.failures import first
-
-        error = first(error)
+    error = first(error)
     if isinstance(error, EntrepotError):
         return Finding(subject, "critical", str(error), error.hint)
     if isinstance(error, OSError) and error.filename:

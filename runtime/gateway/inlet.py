@@ -19,7 +19,7 @@ from runtime import clock
 from runtime.access.allowance import Allowance, Quota
 from runtime.access.keys import PREFIX
 from runtime.envelope import Message, Receipt
-from runtime.errors import Forbidden, Refused, Retryable, StorageFailed, StorageFull
+from runtime.errors import Refused, Retryable, StorageFailed, StorageFull
 from runtime.gateway import problems
 from runtime.gateway.answers import Answer, accepted, told
 from runtime.gateway.api.operations import SUBMIT, Submission
@@ -248,12 +248,8 @@ class Inlet:
         )
         try:
             admission = self._who(asked, errand)
-        except Forbidden as error:
-            raise problems.forbidden(str(error)) from None
-        except Refused as error:
-            raise problems.unauthorized(str(error)) from None
-        except Retryable as error:
-            raise problems.unavailable(str(error), error.after_seconds) from None
+        except (Refused, Retryable) as error:
+            raise problems.turned_away(error) from None
         wait = self._throttle.take(self._now())
         if wait:
             raise self._too_many(wait)

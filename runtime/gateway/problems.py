@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, Struct, UnsetType
 
-from runtime.errors import with_step
+from runtime.errors import Forbidden, Refused, Retryable, with_step
 
 
 class Flaw(Struct, frozen=True, kw_only=True):
@@ -100,6 +100,13 @@ def bad_compression() -> Rejection:
     """400: the body does not inflate."""
     detail = "The body is not what its Content-Encoding says. Compress it again, or send it uncompressed."
     return Rejection(400, "bad-compression", "Compression damaged", detail)
+
+
+def turned_away(error: Refused | Retryable) -> Rejection:
+    """What whoever knows the senders says of this one: 401, 403, or 503 while that cannot be told."""
+    if isinstance(error, Retryable):
+        return unavailable(str(error), error.after_seconds)
+    return forbidden(str(error)) if isinstance(error, Forbidden) else unauthorized(str(error))
 
 
 def unauthorized(reason: str) -> Rejection:

@@ -6,9 +6,11 @@ Pure. RFC 7239 (Forwarded) or X-Forwarded-For, read from the right: what stands 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
+
+from multidict import CIMultiDictProxy
 
 from runtime.errors import ConfigError
 
@@ -26,12 +28,15 @@ class Proxies:
         self._header = header
         self._trusted = [_network(text) for text in trusted]
 
-    def sender(self, peer: str, headers: Mapping[str, str]) -> str:
-        """The nearest address that is no trusted proxy; the peer's own where nobody trusted says otherwise."""
+    def sender(self, peer: str, headers: CIMultiDictProxy[str]) -> str:
+        """The nearest address that is no trusted proxy; the peer's own where nobody trusted says otherwise.
+
+        A proxy may write a line of its own below the sender's: lines of one name are one list (RFC 9110, section 5.3).
+        """
         if not self._trusted or not self._believes(_address(peer)):
             return peer
         found = peer
-        for hop in reversed(self._hops(headers.get(self._header, ""))):
+        for hop in reversed(self._hops(",".join(headers.getall(self._header, ())))):
             address = _address(hop)
             if address is None:
                 return found

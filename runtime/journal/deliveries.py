@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from runtime.errors import Permanent
 from runtime.journal import meta, rows, targets
+from runtime.journal.words import storable
 
 OPEN, LETTER, DELIVERED, EXPIRED, DISCARDED = "open", "letter", "delivered", "expired", "discarded"
 STATES = (OPEN, LETTER, DELIVERED, EXPIRED, DISCARDED)
@@ -149,7 +150,8 @@ def finish(connection: sqlite3.Connection, number: int, state: str, *, now_us: i
     if before != OPEN:
         return False
     _close(connection, number, state, now_us)
-    connection.execute("UPDATE deliveries SET reference = ? WHERE number = ?", (reference[:REFERENCE_MAX], number))
+    kept = storable(reference)[:REFERENCE_MAX]
+    connection.execute("UPDATE deliveries SET reference = ? WHERE number = ?", (kept, number))
     targets.move(connection, target, pending=-1, **{state: 1})
     return True
 
@@ -167,7 +169,7 @@ def postpone(connection: sqlite3.Connection, number: int, *, next_us: int, now_u
     connection.execute(
         """UPDATE deliveries SET attempts = attempts + 1, next_us = ?, last_us = ?, reason = ?, hint = ?
            WHERE number = ? AND state = 'open'""",
-        (next_us, now_us, reason, hint, number),
+        (next_us, now_us, storable(reason), storable(hint), number),
     )
 
 
@@ -178,7 +180,7 @@ def reject(connection: sqlite3.Connection, number: int, *, now_us: int, reason: 
         connection.execute(
             """UPDATE deliveries SET state = 'letter', attempts = attempts + 1, last_us = ?, reason = ?, hint = ?
                WHERE number = ?""",
-            (now_us, reason, hint, number),
+            (now_us, storable(reason), storable(hint), number),
         )
         targets.move(connection, target, pending=-1, dead_lettered=1, letters=1)
 

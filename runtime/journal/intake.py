@@ -35,6 +35,7 @@ _NONE: dict[str, str] = {}
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 """W3C trace context level 1."""
+_CORRELATION = re.compile(r"[0-9a-f]{32}").fullmatch
 HEADERS_BYTES_MAX = 16_384
 """Kept headers of one message, as JSON: far above what the gateway lets through, so nothing of that is lost here."""
 _FACTS = """
@@ -72,6 +73,8 @@ def prepare(source: str, message: Message) -> Prepared:
     digest = sha256(message.body).digest()
     if message.traceparent is not None and not _TRACEPARENT(message.traceparent):
         message = replace(message, traceparent=None)
+    if message.correlation_id is not None and not _CORRELATION(message.correlation_id):
+        message = replace(message, correlation_id=None)
     if not message.content_type.isascii():
         message = replace(message, content_type=UNKNOWN_TYPE)
     hashed = None if message.key is None else key_hash(source, message.key)

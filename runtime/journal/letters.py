@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from runtime.errors import Permanent, Untranslatable
 from runtime.journal.names import Names
+from runtime.journal.words import storable
 
 WHOLE_SOURCE = "*"
 
@@ -60,7 +61,7 @@ def write(
                reason = excluded.reason, position = excluded.position, hint = excluded.hint,
                mapping = excluded.mapping, attempts = attempts + 1, last_us = excluded.last_us
            RETURNING attempts""",
-        (seq, source_id, str(error), error.position, error.hint, mapping, now_us, now_us, park_key),
+        (seq, source_id, *map(storable, (error, error.position, error.hint)), mapping, now_us, now_us, park_key),
     ).fetchone()
     if attempts == 1:
         connection.execute(

@@ -8,12 +8,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import anyio
 
-from runtime.errors import JournalInUse
+from runtime.errors import JournalInUse, Refused
 
 Role = Literal["agent", "command"]
 WAIT_SECONDS_MAX = 5.0
@@ -53,18 +54,23 @@ class JournalLock:
         self.refuse(f"; waited {WAIT_SECONDS_MAX:g} s for it")
 
     def try_take(self) -> bool:
-        """Whether this process has the lock now."""
+        """Whether this process has the lock now. Raises `Refused` where nothing can be locked."""
         handle = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(handle)
-            return False
-        # In this order a full disk needs no new block for it.
-        own = f"{os.getpid()} {self._role}".encode()
-        os.pwrite(handle, own, 0)
-        os.ftruncate(handle, len(own))
+            if isinstance(error, BlockingIOError):
+                return False
+            raise Refused(
+                f"{self._file} cannot be locked ({error.strerror})", hint="the journal must lie on a local disk"
+            ) from error
         self._handle = handle
+        # In this order a full disk needs no new block for it; where it does need one, the lock holds without a name.
+        with suppress(OSError):
+            own = f"{os.getpid()} {self._role}".encode()
+            os.pwrite(handle, own, 0)
+            os.ftruncate(handle, len(own))
         return True
 
     def refuse(self, waited: str = "") -> NoReturn:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from runtime.downlink import INBOX
 from runtime.errors import Permanent, Refused
 from runtime.journal import inbox, lanes, meta
+from runtime.journal.words import storable
 
 COLUMNS = ("received", "delivered", "not_wanted", "dead_lettered", "expired", "pending")
 _CLAIMED = "inbox_claimed"
@@ -174,7 +175,8 @@ def move(connection: sqlite3.Connection, target: int, **deltas: int) -> None:
 
 def disable(connection: sqlite3.Connection, target: int, reason: str | None) -> None:
     """Give it nothing until a person enables it; None: enabled."""
-    connection.execute("UPDATE targets SET disabled = ? WHERE id = ?", (reason, target))
+    kept = None if reason is None else storable(reason)
+    connection.execute("UPDATE targets SET disabled = ? WHERE id = ?", (kept, target))
 
 
 def needed(connection: sqlite3.Connection, reads: str) -> int | None:

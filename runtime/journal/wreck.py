@@ -135,14 +135,14 @@ def opened(directory: Path, work: Path) -> Iterator[Wreck]:
         if (directory / name).exists():
             shutil.copyfile(directory / name, work / name)
     path = work / FILE
-    log = (work / LOG).read_bytes()[:LOG_BYTES_MAX] if (work / LOG).exists() else b""
+    log = _read(work / LOG)
     _pad(path)
     newborn = work / "newborn.db"
     _give_birth(newborn)
-    grafted = not _has_schema(path, newborn)
+    grafted = not _has_schema(path)
     if grafted:
         _graft(path, newborn)
-        if not _has_schema(path, newborn):
+        if not _has_schema(path):
             (work / LOG).unlink(missing_ok=True)  # the log may carry the damage itself
             shutil.copyfile(directory / FILE, path)
             _pad(path)
@@ -153,6 +153,14 @@ def opened(directory: Path, work: Path) -> Iterator[Wreck]:
         raise Permanent(f"nothing can be read of {directory / FILE}: {error}", hint="restore a backup") from error
     with closing(connection):
         yield Wreck(connection, path.stat().st_size, log_frames=_uncommitted(log), grafted=grafted)
+
+
+def _read(log: Path) -> bytes:
+    """The beginning of the log; nothing when there is none."""
+    if not log.exists():
+        return b""
+    with log.open("rb") as file:
+        return file.read(LOG_BYTES_MAX)
 
 
 def _uncommitted(log: bytes) -> int | None:
@@ -205,17 +213,15 @@ def _give_birth(path: Path) -> None:
         migrate.migrate(connection)
 
 
-def _has_schema(path: Path, newborn: Path) -> bool:
-    """Whether every table of a newborn journal is there; tables that a later schema added need not be."""
+def _has_schema(path: Path) -> bool:
+    """Whether the tables are there without which nothing can be told; those that a later schema added need not be."""
     try:
         with closing(_open(path)) as connection:
             names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             connection.execute("SELECT 1 FROM intake LIMIT 0").fetchall()
     except sqlite3.Error:
         return False
-    with closing(sqlite3.connect(newborn)) as connection:
-        needed = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    return {"intake", "bodies", "outbox", "lanes", "meta", "names"} <= names & needed
+    return {"intake", "bodies", "outbox", "lanes", "meta", "names"} <= names
 
 
 def _graft(path: Path, newborn: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,7 +15,6 @@ from runtime.observe.metric_kinds import METRICS
 from runtime.observe.metrics import Build, Counters, Histogram, Snapshot
 from runtime.observe.samples import Sample, build_samples, counter_samples, snapshot_samples
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _HISTOGRAM = "entrepot_commit_seconds"
 
 

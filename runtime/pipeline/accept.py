@@ -141,6 +141,8 @@ class SourceIntake:
                 after_seconds=30,
             )
         batch = [intake.prepare(self._source, message) for message in messages]
+        if cursor is not None:
+            cursor.encode()  # one that cannot be stored fails its own call, not everybody's commit
         try:
             accepted = await self._acceptance.accept(
                 Call(self._source, self._journal.epoch, clock.now_us(), batch, cursor)

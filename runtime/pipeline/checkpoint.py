@@ -35,12 +35,10 @@ class CheckpointStep:
         self.config = config
         self._signal = Signal()
         self._sent = Signal()
-        self.last_us = 0
 
     async def write(self, *, final: bool = False) -> int:
         """Sign where things stand now and return the checkpoint's number."""
         number = await self._journal.write(lambda connection: self._append(connection, final))
-        self.last_us = clock.now_us()
         self._signal.notify()
         return number
 

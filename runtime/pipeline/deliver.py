@@ -21,6 +21,7 @@ from runtime.journal import deliveries, targets
 from runtime.journal.deliveries import DeliveryRow, NewDelivery, OpenRow
 from runtime.journal.journal import Journal
 from runtime.journal.store import Connection
+from runtime.journal.words import storable
 from runtime.pipeline.offer import Offer, holds, judge, offered
 from runtime.policy.breaker import Breaker
 from runtime.policy.dispatch import Dispatch, Rules, Waiting
@@ -254,7 +255,7 @@ class TargetStep:
 
     async def _disable(self, row: DeliveryRow, said: Refused) -> None:
         self._disabled = True
-        self.said = str(said)
+        self.said = storable(said)
         await self._journal.write(lambda connection: targets.disable(connection, self._id, str(said)))
         self._dispatch.back(row.number)
         self._log("target_disabled", target=self.name, reason=str(said))
@@ -268,7 +269,7 @@ class TargetStep:
 
     async def _postpone(self, row: DeliveryRow, said: EntrepotError) -> None:
         now_us = clock.now_us()
-        self.said = str(said)
+        self.said = storable(said)
         pause = self._dispatch.failed(
             row.number,
             clock.monotonic(),

@@ -16,6 +16,7 @@ from runtime.errors import Refused, Untranslatable
 from runtime.journal import following, intake
 from runtime.journal.intake import Call
 from runtime.journal.journal import Journal
+from runtime.journal.lanes import LaneRow
 from runtime.journal.store import Connection
 from runtime.pipeline.accept import Acceptance
 from runtime.pipeline.translate import DOCUMENT, FOLLOWED, Tally, Translation, write_tally
@@ -44,8 +45,11 @@ class SourceNotices:
     async def next(self) -> Notice:
         """See `runtime.ports.Notices`."""
         while True:
-            if await self._journal.read(self._due) and (found := await self._journal.write(self._look)) is not None:
-                return found
+            if await self._journal.read(self._due):
+                found, positions = await self._journal.write(self._look)
+                self._translation.added(positions)
+                if found is not None:
+                    return found
             with anyio.move_on_after(LOOK_SECONDS):
                 await self._translation.noticed.wait()
 
@@ -72,9 +76,10 @@ class SourceNotices:
         found = following.waiting(connection, source, WAITING_MAX)
         return [(seq, attempts) for seq, attempts in found if self._not_before.get(seq, 0.0) <= now]
 
-    def _look(self, connection: Connection) -> Notice | None:
+    def _look(self, connection: Connection) -> tuple[Notice | None, list[LaneRow]]:
         """The first one whose time has come. One that today's rules lead nowhere is settled by the way."""
         names = self._journal.names
+        positions: list[LaneRow] = []
         for seq, attempts in self._due(connection):
             envelope = intake.fact(connection, names, seq)
             assert envelope is not None, "a fact that waits for its document keeps its body"
@@ -84,16 +89,17 @@ class SourceNotices:
                 self._write_letter(connection, seq, error)
                 continue
             if url is None:
-                _translate(connection, self._journal, self._translation, seq)
+                positions = _translate(connection, self._journal, self._translation, seq) or positions
                 continue
-            return Notice(
+            notice = Notice(
                 intake_seq=seq,
                 url=url,
                 document_key=f"document of {_name(envelope)}",
                 correlation_id=envelope.correlation_id,
                 attempts=attempts,
             )
-        return None
+            return notice, positions
+        return None, positions
 
     def _follow(self, connection: Connection, notice: Notice, document: Message | None) -> None:
         if not following.end(connection, notice.intake_seq):
@@ -126,19 +132,23 @@ class SourceNotices:
 
 async def settle_orphans(journal: Journal, translation: Translation) -> None:
     """Notices of sources that follow nothing any more are translated as what they say. For a start and a change."""
-    while await journal.write(lambda connection: _settle_orphans(connection, journal, translation)):
-        pass
+    settled = ORPHANS_MAX
+    while settled == ORPHANS_MAX:
+        settled, positions = await journal.write(lambda connection: _settle_orphans(connection, journal, translation))
+        translation.added(positions)
 
 
-def _settle_orphans(connection: Connection, journal: Journal, translation: Translation) -> int:
+def _settle_orphans(connection: Connection, journal: Journal, translation: Translation) -> tuple[int, list[LaneRow]]:
+    """How many, and where the lanes stand if that has added events."""
     followed = [journal.names.id(connection, "source", name) for name in translation.following]
     orphans = following.of_others(connection, followed, ORPHANS_MAX)
+    positions: list[LaneRow] = []
     for seq in orphans:
-        _translate(connection, journal, translation, seq)
-    return len(orphans)
+        positions = _translate(connection, journal, translation, seq) or positions
+    return len(orphans), positions
 
 
-def _translate(connection: Connection, journal: Journal, translation: Translation, seq: int) -> None:
+def _translate(connection: Connection, journal: Journal, translation: Translation, seq: int) -> list[LaneRow]:
     """The rules have changed: what it says is all there is to it."""
     following.end(connection, seq)
     envelope = intake.fact(connection, journal.names, seq)
@@ -146,6 +156,7 @@ def _translate(connection: Connection, journal: Journal, translation: Translatio
     tally = Tally()
     new = translation.forward(connection, envelope, tally)
     write_tally(connection, new, tally)
+    return tally.positions
 
 
 def _name(envelope: Envelope) -> str:

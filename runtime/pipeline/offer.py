@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -127,5 +127,7 @@ def _expires_us(ready_us: int, said: str | None, expire_us: int | None) -> int |
     ends = [] if expire_us is None else [ready_us + expire_us]
     if said is not None:
         with suppress(ValueError, OverflowError):  # no instant: the event says nothing about its end
-            ends.append(int(datetime.fromisoformat(said).astimezone(UTC).timestamp() * 1_000_000))
+            moment = datetime.fromisoformat(said)
+            if moment.tzinfo is not None:  # else it would end when this machine's zone says so
+                ends.append(int(moment.timestamp() * 1_000_000))
     return min(ends, default=None)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Protocol
 
@@ -87,6 +87,8 @@ class Translation:
         self._routers: dict[str, Router] = {}
         self.noticed = Signal()
         """Some fact waits for its document."""
+        self.added: Callable[[Sequence[LaneRow]], None] = lambda positions: None
+        """Told of events that came of other rules, beside the forward step: where the lanes stand then."""
         self.use(sources, router)
 
     def use(self, sources: Mapping[str, SourceRules], router: Router) -> None:

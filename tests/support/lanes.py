@@ -33,6 +33,19 @@ def seal(chain: bytes, seq: int, *, lane: str = "realtime", epoch: int = 1, data
     return Sealed(seq=seq, epoch=epoch, subject=subject, headers=headers, data=body, chain=digest)
 
 
+def with_origins(*origins: str) -> list[HubRecord]:
+    """A lane that is sealed as it should be, whatever its records came from."""
+    found: list[HubRecord] = []
+    chain = record.GENESIS
+    for seq, origin in enumerate(origins, 1):
+        row = seal(chain, seq)
+        headers = record.parse_header_block(row.headers) | {record.ORIGIN_HEADER: origin}
+        chain = record.chain(chain, 1, seq, row.subject.encode(), record.header_block(headers), row.data)
+        headers |= {record.CHAIN_HEADER: chain.hex()}
+        found.append(HubRecord(seq=seq, subject=row.subject, headers=headers, data=row.data, time=""))
+    return found
+
+
 class StubLane:
     """Implements `runtime.ports.Lane`; everything it was told stays readable."""
 

@@ -52,9 +52,13 @@ class Ledger:
         command = [sys.executable, "-m", "tests.support.ledger", str(self.port), str(self.file)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-        with anyio.fail_after(READY_SECONDS_MAX):
-            while not await self._listens():  # noqa: ASYNC110 - another process: there is no event to await
-                await anyio.sleep(0.02)
+        try:
+            with anyio.fail_after(READY_SECONDS_MAX):
+                while not await self._listens():  # noqa: ASYNC110 - another process: there is no event to await
+                    await anyio.sleep(0.02)
+        except BaseException:
+            self.kill()  # nobody leaves a context that was not entered
+            raise
         return self
 
     async def _listens(self) -> bool:

@@ -55,9 +55,13 @@ class NatsServer:
         log = (self.directory / "nats.log").open("ab")
         with log:
             self._process = subprocess.Popen([str(BINARY), "-c", str(self._config)], stdout=log, stderr=log)
-        with anyio.fail_after(READY_SECONDS_MAX):
-            while not await self._greets():  # noqa: ASYNC110 - another process: there is no event to await
-                await anyio.sleep(0.01)
+        try:
+            with anyio.fail_after(READY_SECONDS_MAX):
+                while not await self._greets():  # noqa: ASYNC110 - another process: there is no event to await
+                    await anyio.sleep(0.01)
+        except BaseException:
+            self.kill()  # nobody leaves a context that was not entered
+            raise
         return self
 
     async def _greets(self) -> bool:
@@ -139,12 +143,20 @@ class NatsCluster:
         return next(server for server in self.servers if server.directory.name == name)
 
     async def __aenter__(self) -> Self:
-        async with anyio.create_task_group() as tasks:
-            for server in self.servers:
-                tasks.start_soon(server.start)
+        try:
+            async with anyio.create_task_group() as tasks:
+                for server in self.servers:
+                    tasks.start_soon(server.start)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """`kill -9`, all of them."""
         for server in self.servers:
             server.kill()
 

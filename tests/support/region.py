@@ -152,7 +152,11 @@ on_letter = "{on_letter}"
             self._process = await anyio.to_thread.run_sync(
                 lambda: subprocess.Popen(command, stdout=log, stderr=log, env=variables)
             )
-        await until(self._ready, f"the agent is ready; its log ends: {self.log[-800:]}")
+        try:
+            await until(self._ready, f"the agent is ready; its log ends: {self.log[-800:]}")
+        except BaseException:
+            self.kill()  # nobody leaves a context that was not entered
+            raise
         return self
 
     async def _ready(self) -> bool:
@@ -177,7 +181,12 @@ on_letter = "{on_letter}"
         if process is None:
             return 0
         process.send_signal(how)
-        return process.wait(STOP_SECONDS_MAX)
+        try:
+            return process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
     @property
     def pid(self) -> int:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from runtime import clock
 from runtime.access.allowance import Quota
-from runtime.errors import Forbidden, Refused, Retryable, StorageFailed
+from runtime.errors import Refused, Retryable, StorageFailed
 from runtime.gateway import problems
 from runtime.gateway.answers import Answer, told
 from runtime.gateway.api.knowledge import Knowledge
@@ -79,12 +79,8 @@ class Enquiries:
         )
         try:
             caller = self._desk.authorize(operation.scope, asked)
-        except Forbidden as error:
-            raise problems.forbidden(str(error)) from None
-        except Refused as error:
-            raise problems.unauthorized(str(error)) from None
-        except Retryable as error:
-            raise problems.unavailable(str(error), error.after_seconds) from None
+        except (Refused, Retryable) as error:
+            raise problems.turned_away(error) from None
         wait = self._throttle.take(self._now())
         if wait:
             raise self._too_many(wait)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -34,12 +33,6 @@ requests_per_hour_max = 100000
 cursor = {{ path = "updated_at", start = "2026-01-01T00:00:00Z", overlap_seconds = 2 }}
 pages = {{ by = "link" }}
 """
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 def stock(number: int) -> dict[str, object]:

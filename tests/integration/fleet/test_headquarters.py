@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,6 @@ from tests.support.simulated_fleet import BASE, ENVIRONMENT, Fleet
 
 AT = "2026-11-23T10:00:00+00:00"
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 async def made(tmp_path: Path, hub: NatsServer, *regions: str, **more: Any) -> Fleet:

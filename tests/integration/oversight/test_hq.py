@@ -72,12 +72,6 @@ async def started(command: list[str]) -> AsyncIterator[AsyncIterator[dict[str, A
             process.kill()
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
-
-
 async def make_config_stream(hub: NatsServer) -> None:
     config = {"name": fleet_names.CONFIG_STREAM, "subjects": [fleet_names.CONFIG_SUBJECTS], "storage": "file"}
     async with link(hub.url).opened() as channel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,6 @@ from tests.support.nats import NatsServer
 from tests.support.region import Region, events, expected, fact, origins, stored, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 def numbers(messages: list[Any]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -23,12 +23,6 @@ BACKLOG_FACTS = 16_000
 NOTE = "n" * 700
 PAGE_BYTES = 8_192
 TABLE_LEAF = b"\x0d"
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 @pytest.fixture

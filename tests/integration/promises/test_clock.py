@@ -23,12 +23,6 @@ BATCH_FACTS = 10
 PAUSE_SECONDS = 0.05
 
 
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
-
-
 @pytest.mark.needs("faketime")
 async def test_promise_1_a_clock_that_jumps_an_hour_back_and_ten_years_ahead_forgets_and_reorders_nothing(
     hub: NatsServer, tmp_path: Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,6 @@ SECRET = "a-secret-that-no-sender-has-yet"
 NOT_TRANSLATABLE = MAPPING.replace('on_hand = { path = "qty"', 'on_hand = { path = "quantity"').encode()
 TIGHTER = {"sources": {"wms": {"auth": {"scheme": "bearer", "secrets": ["secret://wms"]}}}}
 ENOUGH = 12
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 def region_of(tmp_path: Path, hub: NatsServer, table: str) -> Region:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -29,12 +28,6 @@ occurred_at = { path = "at", convert = "instant" }
 unit = { const = "H87" }
 reason_code = { const = "count" }
 """
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 async def test_promise_1_a_receipt_survives_kill_9_and_stays_the_same(hub: NatsServer, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -14,18 +13,6 @@ from tests.support.nats import NatsServer
 from tests.support.region import Region, expected, fact, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with Ledger(tmp_path / "ledger") as running:
-        yield running
 
 
 async def test_promise_4_a_command_is_executed_once_through_kills_of_agent_hub_and_target(

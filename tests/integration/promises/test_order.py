@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 
@@ -18,12 +18,6 @@ SENDERS = 4
 EACH = 150
 SPOILT = 'on_hand = { path = "qty", convert = "decimal" }'
 MENDED = 'on_hand = { path = "number", convert = "decimal", default = "7" }'
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 async def test_promise_2_only_what_was_a_letter_comes_late_and_says_so(hub: NatsServer, tmp_path: Path) -> None:

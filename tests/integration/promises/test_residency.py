@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from hashlib import md5, sha256
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -26,12 +25,6 @@ PERSONAL = {
     "05-adjust.json": ["adjustments.0.by", "adjustments.1.note"],
 }
 """Of each sample, the places of personal data and of free text."""
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 def _messages() -> tuple[list[bytes], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import nats
@@ -12,12 +11,6 @@ from tests.support.nats import NatsServer
 from tests.support.region import Region, events, expected, fact, origins, stored, until
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 async def test_promise_6_a_second_process_is_refused_and_told_why(hub: NatsServer, tmp_path: Path) -> None:

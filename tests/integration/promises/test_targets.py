@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +47,6 @@ rendering = "stock.toml"
 in_flight_max = 3
 batch = {{ deliveries_max = 7, seconds_max = 1 }}
 """
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
-
-
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
-    async with Ledger(tmp_path / "ledger") as running:
-        yield running
 
 
 async def test_each_kind_of_target_gets_each_command_once_through_kills(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import AsyncIterator
 from os import kill
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,6 @@ adapter = "webhook"
 mapping = "mapping.toml"
 auth = { scheme = "none" }
 """
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 def edit(region: Region, *pairs: tuple[str, str]) -> None:

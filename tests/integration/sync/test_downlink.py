@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,6 @@ pytestmark = pytest.mark.anyio
 STREAM = record.stream_name(REGION, BRANCH)
 LONG = 3_600.0
 """So far apart that a test which waits for a poll fails."""
-
-
-@pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[NatsServer]:
-    async with NatsServer(tmp_path / "hub") as server:
-        yield server
 
 
 def lane(count: int = 0) -> StubLane:

@@ -12,7 +12,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from runtime.admin import client
-from runtime.admin.server import AdminServer
+from runtime.admin.server import BODY_BYTES_MAX, AdminServer
 from runtime.errors import Permanent, Refused, Retryable
 
 pytestmark = pytest.mark.anyio
@@ -75,3 +75,15 @@ async def test_parameters_that_are_no_object_are_refused_with_a_sentence(asked: 
     with pytest.raises(Permanent, match="no JSON object"):
         await asked.call("status", parameters)
     assert not asked.logged
+
+
+async def test_parameters_that_come_in_many_pieces_are_read_to_their_end(asked: Asked) -> None:
+    ids = list(range(100_000))
+    assert (await asked.call("letters.retry", {"ids": ids}))["ids"] == ids
+
+
+async def test_parameters_that_are_too_many_are_told_as_such(asked: Asked) -> None:
+    with pytest.raises(Permanent, match="1048576 bytes") as told:
+        await asked.call("letters.retry", {"ids": ["x" * BODY_BYTES_MAX]})
+    assert told.value.hint
+    assert await asked.call("status") == {"verb": "status"}

@@ -9,7 +9,17 @@ import pytest
 
 from runtime.cli import failures, run, schema
 from runtime.cli.entry import DEBUG_VARIABLE
-from runtime.errors import ConfigError, IdentityMissing, JournalInUse, Permanent, Refused, StorageFailed, StorageFull
+from runtime.errors import (
+    ConfigError,
+    IdentityMissing,
+    JournalInUse,
+    Permanent,
+    Refused,
+    StorageFailed,
+    StorageFull,
+    first,
+    one_at_a_time,
+)
 from tests.support.example import entrepot
 
 
@@ -109,12 +119,12 @@ def test_every_exit_code_of_run_is_documented() -> None:
 def test_of_several_failures_ours_is_told() -> None:
     ours = ConfigError("ours")
     group = BaseExceptionGroup("", [KeyError("foreign"), ExceptionGroup("", [OSError("foreign"), ours])])
-    assert failures.first(group) is ours
-    assert failures.first(ours) is ours
+    assert first(group) is ours
+    assert first(ours) is ours
 
 
 def test_of_foreign_failures_the_first_is_told() -> None:
-    with pytest.raises(KeyError), failures.one_at_a_time():
+    with pytest.raises(KeyError), one_at_a_time():
         raise ExceptionGroup("", [KeyError("a"), OSError("b")])
 
 

@@ -184,3 +184,11 @@ def test_what_is_said_beside_the_body_is_mended_and_never_fails_the_call(trace: 
     (receipt,) = bench.accept(Message(body=b"{}", content_type="text/\ud800", traceparent=trace))
     kept = bench.rows("SELECT content_type, traceparent FROM intake WHERE seq = ?", receipt.seq)
     assert kept == [("application/octet-stream", None)]
+
+
+@pytest.mark.parametrize("correlation", ["", "00", "z" * 32, "a" * 33, "A" * 32])
+def test_a_correlation_id_that_is_none_is_drawn_anew(correlation: str, bench: Bench) -> None:
+    (receipt,) = bench.accept(Message(body=b"{}", correlation_id=correlation))
+    ((kept,),) = bench.rows("SELECT correlation FROM intake WHERE seq = ?", receipt.seq)
+    assert len(kept) == intake.CORRELATION_BYTES
+    assert kept.hex() != correlation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import anyio
 import pytest
 
 from runtime import clock
-from runtime.envelope import Receipt
+from runtime.envelope import Message, Receipt
 from runtime.errors import Refused, StorageFailed, StorageFull
 from runtime.journal import books, intake
 from runtime.kernel import Kernel
@@ -132,6 +133,33 @@ async def test_a_refused_call_does_not_touch_its_neighbours(tmp_path: Path) -> N
             held.go()
         assert await facts(kernel) == 2
     assert heard == {0: True, 1: Refused, 2: False}
+
+
+@pytest.mark.parametrize("bad", [{"correlation_id": "no hex digits"}, {"key": "\ud800"}, {"cursor": "\ud800"}])
+async def test_what_an_adapter_gets_wrong_fails_no_other_caller_of_the_commit(
+    bad: dict[str, str], tmp_path: Path
+) -> None:
+    held = Held()
+    cursor = bad.pop("cursor", None)
+    async with support.region(tmp_path) as kernel:
+
+        async def send_badly() -> None:
+            with suppress(UnicodeEncodeError):
+                await support.intake_of(kernel).accept([Message(body=b"{}", **bad)], cursor=cursor)
+
+        receipts: list[Receipt] = []
+
+        async def send() -> None:
+            receipts.extend(await support.accept(kernel, message("A")))
+
+        async with anyio.create_task_group() as callers:
+            kernel.journal.writer.submit(held.change)
+            await held.inside()
+            callers.start_soon(send_badly)
+            callers.start_soon(send)
+            await anyio.wait_all_tasks_blocked()
+            held.go()
+        assert receipts
 
 
 async def test_cancelled_callers_are_accepted_or_not_but_never_leave_the_others_without_an_answer(

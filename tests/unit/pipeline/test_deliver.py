@@ -101,6 +101,26 @@ async def test_what_headquarters_sends_is_delivered_in_order_with_ids_of_its_own
     assert target.closed
 
 
+async def test_words_of_an_adapter_that_are_no_text_end_nothing(tmp_path: Path) -> None:
+    """Of the ends that a delivery may have, each with such words; the last one is taken."""
+    words = "\ud800"
+    said = {
+        "A": [Permanent(words, hint=words)],
+        "B": [Retryable(words, hint=words), Delivered(reference=words)],
+    }
+    sealing, target = Sealing(), MemoryTarget(lambda delivery: said[str(delivery.key)].pop(0))
+    async with region(tmp_path) as kernel, at_work(kernel, target):
+        await inbox_of(kernel).take([sealing.command("A"), sealing.command("B")])
+        await settled(kernel, lambda r: r.dead_lettered == 1 and r.delivered == 1)
+        assert [each.reason for each in await rows(kernel, "letter")] == ["?"]
+        assert [each.reference for each in await rows(kernel, "delivered")] == ["?"]
+        said["A"] = [Refused(words)]
+        (left,) = await rows(kernel, "letter")
+        await kernel.journal.write(partial(deliveries.reopen, number=left.number, now_us=clock.now_us()))
+        await kernel.delivering["wms"].reopened(left.number)
+        assert (await settled(kernel, lambda r: r.disabled is not None)).disabled == "?"
+
+
 async def test_a_failing_key_holds_only_its_own_successors_and_keeps_its_id(tmp_path: Path) -> None:
     sealing, broken = Sealing(), True
 

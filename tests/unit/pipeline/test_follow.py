@@ -202,6 +202,22 @@ async def test_what_waits_is_translated_as_it_stands_when_the_source_follows_no_
         assert await account(kernel) == {"accepted": 2, "delivered": 2}
 
 
+@pytest.mark.parametrize("rules", [None, link(when="false")], ids=["follows no more", "leads nowhere now"])
+async def test_an_event_that_comes_of_other_rules_wakes_its_lane(rules: Link | None, tmp_path: Path) -> None:
+    async with region(tmp_path) as (kernel, notices):
+        await support.accept(kernel, thin())
+        await support.translate(kernel)
+        lane = kernel.lanes["realtime"]
+        use(kernel, rules)
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(settle_orphans, kernel.journal, kernel.translation)
+                tasks.start_soon(notices.next)
+                await lane.wait(0)
+                tasks.cancel_scope.cancel()
+        assert lane.row.queued == 1
+
+
 async def test_a_message_without_what_its_address_needs_is_a_letter_with_the_place(tmp_path: Path) -> None:
     async with region(tmp_path, link(url="https://partner.example/{order.no}")) as (kernel, _):
         await support.accept(kernel, thin())

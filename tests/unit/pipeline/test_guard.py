@@ -12,6 +12,7 @@ import pytest
 
 from runtime.canonical.stock import StockSnapshot
 from runtime.envelope import Envelope, Event, Ignored
+from runtime.errors import Untranslatable
 from runtime.journal import books
 from runtime.pipeline.guard import OUTPUTS_MAX, Guarded
 from tests.support.kernel import Bench, StockTranslator, configure, message
@@ -22,6 +23,13 @@ NO_TEXT = "\ud800"
 
 def event(**changes: Any) -> Event:
     return Event(**{"data": SNAPSHOT, "partition_key": "A", **changes})
+
+
+def letter(*words: Any, **more: Any) -> Callable[[], Any]:
+    def refuse() -> None:
+        raise Untranslatable(*words, **more)
+
+    return refuse
 
 
 DEFECTS: dict[str, Callable[[], Any]] = {
@@ -38,6 +46,10 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         event(data=StockSnapshot(occurred_at=NO_TEXT, sku=NO_TEXT, on_hand=object()))
     ],  # type: ignore[arg-type]
     "a reason that is no text": lambda: [Ignored(reason=NO_TEXT)],
+    "a letter whose reason is no text": letter(NO_TEXT),
+    "a letter whose place is no text": letter("wrong", position=NO_TEXT, hint=NO_TEXT),
+    "a letter whose place and hint are nothing": letter("wrong", position=None, hint=None),
+    "a letter whose place is a number": letter(7, position=7, hint=b"7"),
     "something else": lambda: ["A"],
     "nothing that can be counted": lambda: 7,
     "more than is kept": lambda: [event(output=n) for n in range(OUTPUTS_MAX + 1)],

@@ -11,7 +11,7 @@ from runtime import record
 from runtime.envelope import Sealed
 from runtime.ports import HubRecord
 from sync.verify import PROBLEMS_MAX, CheckpointCheck, LaneCheck
-from tests.support.lanes import REGION, seal
+from tests.support.lanes import REGION, seal, with_origins
 from tests.support.statements import OTHER, PUBLIC, Notary, epoch_row
 
 
@@ -114,19 +114,6 @@ def test_one_changed_record_is_one_problem_and_the_rest_is_still_checked() -> No
     stored = changed(at_hub(sealed(10)))
     stored[7] = replace(stored[7], data=b"[]")
     assert len(problems(stored)) == 2
-
-
-def with_origins(*origins: str) -> list[HubRecord]:
-    """A lane that is sealed as it should be, whatever its records came from."""
-    found: list[HubRecord] = []
-    chain = record.GENESIS
-    for seq, origin in enumerate(origins, 1):
-        row = seal(chain, seq)
-        headers = record.parse_header_block(row.headers) | {record.ORIGIN_HEADER: origin}
-        chain = record.chain(chain, 1, seq, row.subject.encode(), record.header_block(headers), row.data)
-        headers |= {record.CHAIN_HEADER: chain.hex()}
-        found.append(HubRecord(seq=seq, subject=row.subject, headers=headers, data=row.data, time=""))
-    return found
 
 
 def read_twice(stored: Sequence[HubRecord]) -> tuple[LaneCheck, list[str]]:
