@@ -33,6 +33,8 @@ from runtime.ports import HubLink
 from runtime.status import Status, journal_stats
 
 ROWS_MAX = 1_000
+REPLAYED_MAX = 10_000
+"""Facts that one call replays: what comes of them is held in memory until it is told."""
 _GRANTING = frozenset({"access.grant", "access.rotate", "access.revoke"})
 """They write their own entry into the access log."""
 _ADMINISTERING = frozenset(
@@ -171,17 +173,11 @@ class Operations:
                 answer["body_base64"] = base64.b64encode(fact.body).decode()
         return answer
 
-    async def letters_retry(self, *, ids: list[int] | None = None, source: str | None = None) -> list[Answer]:
-        """Translate letters again, in order of acceptance: those named, or all open ones (of a source)."""
+    async def letters_retry(self, *, ids: list[int]) -> list[Answer]:
+        """Translate these letters again, in order of acceptance."""
         replay = self._kernel.replay
         read = self._kernel.journal.read
-        if ids is not None:
-            chosen = [await read(partial(letters.get, number=number)) for number in ids]
-        else:
-            chosen, after = [], 0
-            while page := await read(partial(letters.page, after=after, rows_max=ROWS_MAX)):
-                after = page[-1].id
-                chosen += [letter for letter in page if source in (None, letter.source)]
+        chosen = [await read(partial(letters.get, number=number)) for number in ids]
         chosen.sort(key=lambda letter: letter.intake_seq)
         try:
             return [await replay.retry(letter.id) for letter in chosen]
@@ -229,15 +225,19 @@ class Operations:
 
     async def replay(
         self, *, source: str, first: int | str, last: int | str | None = None, dry_run: bool = False
-    ) -> list[Answer]:
-        """Translate a range of a source again; positions are intake sequences or RFC 3339 instants."""
+    ) -> dict[str, Any]:
+        """Translate a range of a source again; positions are intake sequences or RFC 3339 instants.
+
+        A long range ends early: `next` is where to go on, up to `last`.
+        """
         self._known_source(source)
         journal = self._kernel.journal
         low = await journal.read(lambda connection: intake.position(connection, first))
         high = await journal.read(lambda connection: intake.position(connection, last, end=True))
-        changes = await self._kernel.replay.replay(source, low, high, dry_run=dry_run)
+        end = min(high, low + REPLAYED_MAX - 1)
+        changes = await self._kernel.replay.replay(source, low, end, dry_run=dry_run)
         await self._kernel.refresh()
-        return changes
+        return {"changes": changes, "next": end + 1 if end < high else None, "last": high}
 
     async def topology(self, *, apply: bool = False) -> list[Answer]:
         """Compare (and with `apply` mend) the hub's streams."""

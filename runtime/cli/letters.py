@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from runtime.cli.ask import Ask
+
+RETRIED_MAX = 500
+"""Letters that one call retries."""
 STATES = ("open", "draining", "discarded")
 
 
@@ -37,9 +44,21 @@ def run(options: Namespace) -> int:
         if options.action == "show":
             return _show(options, ask("letters.show", id=options.id, unmask=options.unmask))
         if options.action == "retry":
-            return _retried(options, ask("letters.retry", ids=options.ids or None, source=options.source))
+            return _retried(options, _retry(ask, options))
         verb = f"letters.{options.action}"
         return _settled(options, [ask(verb, id=number) for number in sorted(set(options.ids))])
+
+
+def _retry(ask: Ask, options: Namespace) -> list[dict[str, Any]]:
+    """Those that are named, or all in order of acceptance: some at a time, for the agent tells what came of all at once."""
+    from runtime.cli.ask import collect
+
+    if options.ids:
+        return list(ask("letters.retry", ids=options.ids))
+    found = collect(ask, "letters.list", Namespace(state="open", after=0, limit=sys.maxsize))
+    found.sort(key=itemgetter("intake_seq"))
+    ids = [row["id"] for row in found if options.source in (None, row["source"])]
+    return [row for n in range(0, len(ids), RETRIED_MAX) for row in ask("letters.retry", ids=ids[n : n + RETRIED_MAX])]
 
 
 def _list(options: Namespace, letters: list[dict[str, Any]]) -> int:

@@ -28,14 +28,13 @@ def run(options: Namespace) -> int:
     from runtime.cli import screen
     from runtime.cli.ask import asking
 
+    first, last = _position(options.first), None if options.last is None else _position(options.last)
+    changes: list[dict[str, Any]] = []
     with asking(options) as ask:
-        changes: list[dict[str, Any]] = ask(
-            "replay",
-            source=options.source,
-            first=_position(options.first),
-            last=None if options.last is None else _position(options.last),
-            dry_run=options.dry_run,
-        )
+        while first is not None:
+            found = ask("replay", source=options.source, first=first, last=last, dry_run=options.dry_run)
+            changes += found["changes"]
+            first, last = found["next"], found["last"]
     counts = Counter(change["result"] for change in changes)
     worry = counts["differs"] + counts["dropped"] + counts["letter"]
     if options.json:
@@ -66,5 +65,5 @@ def _show_differences(changes: list[dict[str, Any]]) -> None:
         print(f"… and {len(found) - ROWS_SHOWN_MAX:,} more leaves; --json shows all")
 
 
-def _position(text: str) -> int | str:
+def _position(text: str) -> int | str | None:
     return int(text) if text.isascii() and text.isdigit() else text

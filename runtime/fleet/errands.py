@@ -124,8 +124,13 @@ class Errands:
         if unknown := action.parameters.keys() - allowed:
             raise Permanent(f"replay knows no parameter {min(unknown)!r}")
         _text(action, "source")
-        changes = await self._call("replay", action.parameters)
-        return {"changes": len(changes)}
+        count, asked = 0, dict(action.parameters)
+        while True:
+            found = await self._call("replay", asked)
+            count += len(found["changes"])
+            if found["next"] is None:
+                return {"changes": count}
+            asked |= {"first": found["next"], "last": found["last"]}
 
     async def _drain(self, action: Action) -> dict[str, Any]:
         """Every source waits; what was accepted goes on to the hub."""

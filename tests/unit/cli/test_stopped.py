@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime import operations
+from runtime.cli import letters
 from runtime.cli.ask import asking
 from tests.support.example import EXAMPLE, copy_example, entrepot, take_in
 
@@ -121,6 +123,26 @@ def test_a_dry_replay_says_what_a_changed_mapping_would_do_and_changes_nothing(
     assert difference["after"] is None
     table = entrepot(capsys, *(word for word in words if word != "--json"), config)
     assert "by the rules of today" in table.out
+
+
+def test_a_long_replay_goes_on_where_a_portion_of_it_ended(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("replay", "--source", "wms", "--from", "1", "--dry-run", "--json", "--config")
+    whole = entrepot(capsys, *words, config).json()
+    assert len({change["origin"].split(".")[1] for change in whole["changes"]}) > 1, "several facts"
+    monkeypatch.setattr(operations, "REPLAYED_MAX", 1)
+    assert entrepot(capsys, *words, config).json() == whole
+
+
+def test_letters_are_retried_some_at_a_time_in_order_of_acceptance(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in(config, "wms", RUBBISH.replace(b"r-1", b"r-2"))
+    monkeypatch.setattr(letters, "RETRIED_MAX", 1)
+    retried = entrepot(capsys, "letters", "retry", "--json", "--config", config).json()
+    assert [(row["id"], row["result"]) for row in retried] == [(1, "letter"), (2, "letter")]
+    assert entrepot(capsys, "letters", "retry", "--source", "legacy", "--json", "--config", config).json() == []
 
 
 def test_the_journal_is_verified(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

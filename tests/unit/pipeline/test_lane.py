@@ -175,9 +175,8 @@ async def no_status() -> Any:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("named", [True, False], ids=["named letters", "all letters"])
 async def test_retries_run_in_order_of_acceptance_and_wake_the_uplink(
-    named: bool, tmp_path: Path, translator: StockTranslator
+    tmp_path: Path, translator: StockTranslator
 ) -> None:
     async with region(tmp_path, translator) as kernel:
         translator.refuses = {"A", "B"}
@@ -187,7 +186,7 @@ async def test_retries_run_in_order_of_acceptance_and_wake_the_uplink(
         await kernel.journal.write(lambda c: c.execute("UPDATE letters SET id = 9 WHERE intake_seq = 1").rowcount)
         translator.refuses = set()
         operations = Operations(kernel, no_status, running=True)
-        done = await operations.letters_retry(ids=[2, 9] if named else None)
+        done = await operations.letters_retry(ids=[2, 9])
         assert [retry.id for retry in done] == [9, 2]
         with anyio.fail_after(10):
             await kernel.lanes["realtime"].wait(0)
