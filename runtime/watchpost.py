@@ -157,6 +157,9 @@ class Watchpost(LaneAlert):
                 self.alerts.raise_alert(
                     "lane_fenced", name, lane.fence.reason, lane.fence.action, state=lane.fence.kind
                 )
+            else:
+                # Also when it was lifted between the reading of `state` and this look: `unfenced` came too early then.
+                self.alerts.clear_alert("lane_fenced", name)
             if lane.acked >= self._lost_until.get(name, lane.acked + 1):
                 self.alerts.clear_alert("hub_lost_data", name)
                 del self._lost_until[name]
