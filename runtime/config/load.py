@@ -42,9 +42,10 @@ _PATTERNS = {
 }
 """What people are told instead of a regular expression."""
 _KINDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list",
-          "object": "a table", "null": "nothing"}  # fmt: skip
+          "object": "a table", "null": "nothing", "date": "a date",
+          "datetime": "a time, for example 2026-01-01T00:00:00Z"}  # fmt: skip
 _BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
-_KIND = re.compile(r"`(int|float|str|bool|array|object|null)`")
+_KIND = re.compile(r"`(int|float|str|bool|array|object|null|datetime|date)`")
 _BOUND = re.compile(r"(text|list|table|number)( of length)? (>=|<=|>|<) (-?[0-9.]+)")
 _COUNTED = {"text": "characters", "list": "entries", "table": "keys", "number": ""}
 _SEGMENT = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
@@ -126,6 +127,7 @@ def _plain(what: str) -> str:
     for pattern, sentence in _PATTERNS.items():
         what = what.replace(f"Expected `str` matching regex {pattern!r}", sentence)
     what = _KIND.sub(lambda found: _KINDS[found[1]], what.replace(" | null", ""))
+    what = what.replace("Invalid enum value", "there is nothing of the name")
     return _BOUND.sub(_bound, what).replace("`", "").replace("Expected", "expected")
 
 

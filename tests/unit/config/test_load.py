@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ class Example(Struct, forbid_unknown_fields=True):
     on: bool = False
     roles: dict[RoleName, int] = {}
     labels: dict[str, Label] = {}
+    since: datetime | None = None
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,7 @@ class Example(Struct, forbid_unknown_fields=True):
         ({"note": "long"}, "note: expected a text of at most 3 characters"),
         ({"on": 1}, "on: expected true or false, got a whole number"),
         ({"roles": {"Big": 1}}, "roles: a name in it: use only a-z, 0-9 and - (at most 40)"),
+        ({"since": date(2026, 1, 1)}, "since: expected a time, for example 2026-01-01T00:00:00Z, got a date"),
         ({"labels": {"a": "ü"}}, "labels.a: use only letters, digits, . - and _ (at most 60)"),
     ],
 )
