@@ -302,6 +302,10 @@ class HubObserver(Protocol):
         """`notes`: weaker hub settings, as sentences (replicated, not synced; …)."""
         ...
 
+    def refused(self, lane: str, reason: str) -> None:
+        """The hub does not take the next record of a lane, and why. It is over when `hub_last` moves."""
+        ...
+
     def log(self, event: str, **fields: Any) -> None: ...
 
 

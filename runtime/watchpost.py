@@ -67,13 +67,20 @@ class Watchpost(LaneAlert):
 
     def lane(self, name: str, *, hub_last: int, notes: Sequence[str]) -> None:
         """See `ports.HubObserver`."""
+        if self.hub_last.get(name) != hub_last:
+            self.alerts.clear_alert("lane_refused", name)
         self.hub_last[name] = hub_last
         if self.hub_notes.get(name) != list(notes):
             self.hub_notes[name] = list(notes)
             if notes:
-                self.alerts.raise_alert("hub_weak", name, "; ".join(notes), state="; ".join(notes))
+                state = "; ".join(notes)
+                self.alerts.raise_alert("hub_weak", name, f"Lane {name}: {state}.", state=state)
             else:
                 self.alerts.clear_alert("hub_weak", name)
+
+    def refused(self, lane: str, reason: str) -> None:
+        """See `ports.HubObserver`."""
+        self.alerts.raise_alert("lane_refused", lane, f"The hub refuses the next record of {lane}: {reason}.")
 
     def log(self, event: str, **fields: Any) -> None:
         """See `ports.HubObserver`."""
@@ -84,6 +91,7 @@ class Watchpost(LaneAlert):
         self.hub_connected, self.hub = False, ""
         for name in self.hub_notes:
             self.alerts.clear_alert("hub_weak", name)
+            self.alerts.clear_alert("lane_refused", name)
         self.hub_last, self.hub_notes = {}, {}
 
     # ------------------------------------------------------------ lanes
@@ -149,6 +157,9 @@ class Watchpost(LaneAlert):
                 self.alerts.raise_alert(
                     "lane_fenced", name, lane.fence.reason, lane.fence.action, state=lane.fence.kind
                 )
+            else:
+                # Also when it was lifted between the reading of `state` and this look: `unfenced` came too early then.
+                self.alerts.clear_alert("lane_fenced", name)
             if lane.acked >= self._lost_until.get(name, lane.acked + 1):
                 self.alerts.clear_alert("hub_lost_data", name)
                 del self._lost_until[name]

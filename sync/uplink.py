@@ -125,6 +125,8 @@ class Uplink:
         if failure is not None:
             self._batching_refused |= failure.kind == "batching"
             self._log("window_ended", kind=failure.kind, reason=failure.reason, stored=window.stored, sent=window.sent)
+            if failure.kind == "refused" and window.stored == position:
+                self._observer.refused(self._lane.name, failure.reason)
         if shipment.fence is not None:
             await self._lane.fence(shipment.fence)
             self._log("lane_fenced", kind=shipment.fence.kind, reason=shipment.fence.reason)

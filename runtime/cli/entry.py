@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from argparse import Namespace
@@ -21,6 +22,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Never raises and never shows a traceback, unless ENTREPOT_DEBUG is set."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        code = _answer(words)
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return WARNING
+    except OSError as error:
+        _forget_output()
+        print(f"entrepot: the answer could not be written ({error.strerror})", file=sys.stderr)
+        return CRITICAL
+    return code
+
+
+def _answer(words: list[str]) -> int:
+    """The exit code. Raises `OSError` when nothing can be said, because nobody takes it."""
+    try:
         with one_at_a_time():
             return _run(words)
     except SystemExit as leaving:  # argparse after --help
@@ -28,8 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _forget_output()
-        return WARNING
+        raise
     except Exception as error:  # noqa: BLE001 - the last place where a defect can become a sentence
         return _report(words, error)
 
@@ -80,6 +96,8 @@ def _told(error: BaseException) -> tuple[str, str]:
         return f"this user may not use {error.filename}", "run as root or as the agent's user"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}", ""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "there is no room left on the disk that this writes to", "make room, then run it again"
     place = _place(error)
     sentence = f"this is a defect of Entrepot ({type(error).__name__}{place}); nothing was lost by it"
     return sentence, f"run it again with {DEBUG_VARIABLE}=1 to see the details, and report them"

@@ -20,6 +20,7 @@ from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
 from runtime.config.overlay import Overlay, Reach, merged
+from runtime.config.routes import idle_routes
 from runtime.config.targets import ConfiguredTarget, configure_target, headquarters_key
 from runtime.downlink import INBOX
 from runtime.envelope import Message, Receipt
@@ -244,6 +245,7 @@ class _Assembly:
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
         self._check_api(sources)
+        self.warnings += [f"{self.where}: {sentence}" for sentence in idle_routes(model.routes, sources)]
         targets = {
             name: configure_target(
                 name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from itertools import islice
@@ -18,8 +19,9 @@ T = TypeVar("T")
 FILE_BYTES_MAX = 4_000_000
 FILES_MAX = 200
 """Files of a folder that are looked at for the nearest name."""
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CLOSED = "the agent's user must be able to read it; run commands as root or as that user"
-_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at (?P<name>`key` in )?`(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _PATTERNS = {
@@ -28,8 +30,24 @@ _PATTERNS = {
     r"^(nats|tls|wss?)://[^\s@]+$": 'write "tls://HOST:PORT", "wss://HOST" or "nats://HOST:PORT"; user and password have own keys',
     "^secret://[A-Za-z0-9._-]{1,100}$": 'write "secret://NAME", where NAME is a file in the [secrets] dir (never the secret)',
     r"^https?://[^\s]+$": 'write an address, for example "https://alerts.example/entrepot"',
+    "^[A-Za-z0-9+/]{43}=$": "write a public key: 32 bytes as Base64, 44 signs with = at the end",
+    "^[A-Za-z0-9._-]{1,60}$": "use only letters, digits, . - and _ (at most 60)",
+    "^[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}$": 'write the name of a header, for example "Idempotency-Key"',
+    "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$": 'write the name of a header, for example "X-Signature"',
+    "^[a-z0-9.+*-]{1,60}/[a-z0-9.+*-]{1,60}$": 'write a media type in small letters, for example "application/json"',
+    r"^https?://[^\s'?#]{1,200}$": 'write an address without query, for example "https://gateway.example"',
+    "^(/.*)?$": 'write where it stands as a JSON pointer, for example "/order/number"',
+    "^0?[0-7]{3}$": 'write it in octal, for example "0640"',
+    "^(secret://[A-Za-z0-9._-]{1,100})?$": 'write "secret://NAME", where NAME is a file in the [secrets] dir (never the secret)',
 }
 """What people are told instead of a regular expression."""
+_KINDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "array": "a list",
+          "object": "a table", "null": "nothing", "date": "a date",
+          "datetime": "a time, for example 2026-01-01T00:00:00Z"}  # fmt: skip
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_KIND = re.compile(r"`(int|float|str|bool|array|object|null|datetime|date)`")
+_BOUND = re.compile(r"(text|list|table|number)( of length)? (>=|<=|>|<) (-?[0-9.]+)")
+_COUNTED = {"text": "characters", "list": "entries", "table": "keys", "number": ""}
 _SEGMENT = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
@@ -45,10 +63,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read ({error.strerror})", hint=hint) from None
     if len(content) > FILE_BYTES_MAX:
         raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX} bytes")
+    if content.startswith(_MARKS):
+        raise ConfigError(f"{path} begins with a byte order mark", hint="save it as UTF-8 without BOM")
     try:
         return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})") from None
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}") from None
 
@@ -99,13 +119,21 @@ def explain(error: msgspec.ValidationError, model: Any, raw: Any, *, where: str,
     if choices:
         value = _value_at(raw, _named(segments, raw))
         return f"{where}: {place} is {value!r}{nearest(str(value), choices)}"
-    return f"{where}: {place or 'the file'}: {_plain(what)}"
+    inside = "a name in it: " if match and match["name"] else ""
+    return f"{where}: {place or 'the file'}: {inside}{_plain(what)}"
 
 
 def _plain(what: str) -> str:
     for pattern, sentence in _PATTERNS.items():
         what = what.replace(f"Expected `str` matching regex {pattern!r}", sentence)
-    return what.replace("`", "").replace("Expected", "expected").replace("array", "list").replace("object", "table")
+    what = _KIND.sub(lambda found: _KINDS[found[1]], what.replace(" | null", ""))
+    what = what.replace("Invalid enum value", "there is nothing of the name")
+    return _BOUND.sub(_bound, what).replace("`", "").replace("Expected", "expected")
+
+
+def _bound(found: re.Match[str]) -> str:
+    bounds = f"{_BOUNDS[found[3]]} {found[4].removesuffix('.0')}"
+    return f"{found[1]} of {bounds} {_COUNTED[found[1]]}".rstrip()
 
 
 def _place(at: str, segments: list[str]) -> str:

@@ -74,7 +74,10 @@ def headquarters_key(model: Model, read: Callable[[str], str], *, where: str) ->
         raise ConfigError(f"{where}: downlink.region is this region itself; name headquarters' id")
     if not downlink.public_key:
         return None
-    text = read(downlink.public_key)
+    try:
+        text = read(downlink.public_key)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: downlink.public_key: {error}", hint=error.hint) from None
     try:
         return parse_public_key(text)
     except Permanent as error:

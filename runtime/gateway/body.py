@@ -35,6 +35,9 @@ async def read_body(request: web.BaseRequest, bytes_max: int, room: Room, timeou
 
     Raises `Rejection`: 400 broken framing, 408 slow, 413 larger than `bytes_max`, 503 no room.
     """
+    if request.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+        # The parser undoes the chunks alone: what is inside would be kept as if it were the message.
+        raise problems.malformed("Of all transfer encodings this listener undoes chunked alone.")
     content = request.content
     try:
         if not content.is_eof():

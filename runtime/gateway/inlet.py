@@ -26,7 +26,7 @@ from runtime.gateway.api.operations import SUBMIT, Submission
 from runtime.gateway.body import Room, read_body
 from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
 from runtime.gateway.headers import kept_headers
-from runtime.gateway.keys import Dedupe, header_key, own_key, traceparent
+from runtime.gateway.keys import Dedupe, given_key, header_key, own_key, traceparent
 from runtime.gateway.limits import inflate, is_deeper, is_object
 from runtime.gateway.problems import Flaw, Rejection
 from runtime.gateway.proxies import Proxies
@@ -290,7 +290,7 @@ class Inlet:
         served = self._served
         if served.schema is not None and (flaws := served.schema.flaws(body, kind)):
             raise problems.unfit(flaws)
-        header = admission.message_id or request.headers.get("Idempotency-Key")
+        header = admission.message_id or given_key(request.headers)
         kept = kept_headers(request.headers, self._kept) if self._kept else NO_HEADERS
         key = own_key(body, kind, served.translator, served.dedupe, kept) if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
@@ -316,7 +316,7 @@ class Inlet:
         if body.count(b"\n") > limits.ndjson_lines_max:
             limit = f"{limits.ndjson_lines_max} lines"
             raise problems.too_large("The NDJSON body", limit, "Split it into several requests.")
-        header = admission.message_id or request.headers.get("Idempotency-Key")
+        header = admission.message_id or given_key(request.headers)
         stem = None if header is None else header_key(header)
         trace = traceparent(request.headers.get("traceparent"))
         served = self._served

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal
 
+from multidict import CIMultiDictProxy
+
 from runtime.gateway import problems
 from runtime.ports import NO_HEADERS, Translator
 
@@ -21,6 +23,14 @@ KEY_CHARS_MAX = 255
 _QUOTED = re.compile(r'"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')
 _BARE = re.compile(r"[\x21\x23-\x7e][\x20-\x21\x23-\x7e]*")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def given_key(headers: CIMultiDictProxy[str]) -> str | None:
+    """The header as it came. Raises `Rejection` where it came with two values: either could be the one that is meant."""
+    found = set(headers.getall("Idempotency-Key", ()))
+    if len(found) > 1:
+        raise problems.bad_header("Idempotency-Key", "came more than once, with different values")
+    return found.pop() if found else None
 
 
 def header_key(value: str) -> str:

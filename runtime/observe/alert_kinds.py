@@ -82,6 +82,14 @@ ALERTS: dict[str, AlertKind] = {
         what_to_do="Look at `entrepot status` and `entrepot topology show`: the hub may be slow, full or refusing.",
         after_seconds=60.0,
     ),
+    "lane_refused": AlertKind(
+        severity="critical",
+        title="The hub refuses what a lane sends",
+        what_it_means="The hub answers, but does not take the next record of this lane. Everything behind it waits.",
+        what_the_agent_did="It skips nothing, tries again, and goes on accepting. Other lanes are not affected.",
+        what_to_do="Pass the reason on to the central team: a limit of the hub or of the stream has been reached.",
+        after_seconds=30.0,
+    ),
     "hub_lost_data": AlertKind(
         severity="warning",
         title="The hub had lost events; they are sent again",

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from runtime import clock
-from runtime.canonical.registry import NAMES
+from runtime.canonical.registry import NAMES, TYPES
 from runtime.envelope import Envelope, Event, Ignored
 from runtime.errors import EntrepotError, Untranslatable
 from runtime.journal import books, events, following, intake, lanes, letters
@@ -29,6 +29,8 @@ from runtime.signal import Signal
 ROWS_MAX = 256
 HOLD_SECONDS_MAX = 0.004
 """One batch holds the journal's connection no longer than this (plus one fact)."""
+BUSINESS_KEY_BYTES_MAX = 1_024
+"""UTF-8. It is a header at the hub, up to three times as long there; one that the hub refuses would stop its lane for good."""
 
 _encode = msgspec.json.Encoder().encode
 FOLLOWED = "followed: the document that it leads to is a fact of its own"
@@ -112,7 +114,7 @@ class Translation:
         try:
             if self.leads_to(envelope) is not None:
                 return [Ignored(reason=FOLLOWED)]
-            return rules.translator.translate(envelope)
+            return _within_bounds(rules.translator.translate(envelope))
         except Untranslatable:
             raise
         except EntrepotError as error:
@@ -264,6 +266,18 @@ class Translation:
             traceparent=envelope.traceparent,
             body=_encode(event.data),
         )
+
+
+def _within_bounds(outputs: Sequence[Event | Ignored]) -> Sequence[Event | Ignored]:
+    for output in outputs:
+        if isinstance(output, Event):
+            kind = TYPES[NAMES[type(output.data)]]
+            if len(str(getattr(output.data, kind.key_field)).encode()) > BUSINESS_KEY_BYTES_MAX:
+                raise Untranslatable(
+                    f"{kind.key_field} of {kind.name} is longer than {BUSINESS_KEY_BYTES_MAX} bytes",
+                    hint="the hub takes no such key: the sender must send a shorter one, or the mapping make one",
+                )
+    return outputs
 
 
 def _keys(outputs: Sequence[Event | Ignored]) -> list[str]:

@@ -214,6 +214,9 @@ class Diary:
     def lane(self, name: str, *, hub_last: int, notes: Sequence[str]) -> None:
         self.notes[name] = list(notes)
 
+    def refused(self, lane: str, reason: str) -> None:
+        self.log("refused", lane=lane, reason=reason)
+
     def log(self, event: str, **fields: object) -> None:
         self.events.append((event, fields))
         self._changed.notify()

@@ -41,6 +41,17 @@ async def test_promise_2_only_what_was_a_letter_comes_late_and_says_so(hub: Nats
         assert len(await stored(hub.url)) == 5
 
 
+async def test_a_business_key_that_no_header_can_hold_is_a_letter_and_its_lane_goes_on(
+    hub: NatsServer, tmp_path: Path
+) -> None:
+    async with Region(tmp_path / "region", hub.url) as region:
+        # Percent-encoded, the first key takes twelve characters for each of its signs.
+        await region.persist([fact(1, sku="😀" * 256), fact(2, sku="x" * 70_000), fact(3, sku="K")])
+        status = await region.settled()
+        assert origins(await stored(hub.url)) == ["1.1.0", "1.3.0"]
+        assert (status["delivered"], status["dead_lettered"], status["balanced"]) == (2, 1, True)
+
+
 async def _count(hub: NatsServer, count: int) -> bool:
     return len(await stored(hub.url)) >= count
 

@@ -49,6 +49,7 @@ async def test_promise_6_a_restored_journal_is_fenced_and_adopt_loses_and_double
             assert status["epoch"] == turn + 1
             assert status["balanced"]
             assert status["lanes"]["realtime"]["acked"] == before + 1 + 12
+            await region.alerted("lane_fenced", raised=False)
         messages = await stored(hub.url)
         assert len(set(origins(messages))) == len(origins(messages)) == 10 + 2 * (8 + 12)
         bodies = sorted(int(m.data.split(b'"on_hand":"')[1].split(b'"')[0]) for m in events(messages))

@@ -164,6 +164,27 @@ async def test_a_row_above_max_payload_waits_and_the_rows_before_it_go(tmp_path:
     assert lane.acked == 3
 
 
+async def test_a_record_that_the_hub_refuses_is_told_with_the_reason_and_goes_when_it_may(tmp_path: Path) -> None:
+    async with NatsServer(tmp_path) as server:
+        lane = StubLane()
+        lane.add(1)
+        async with running(link(server.url), lane) as diary:
+            await lane.reached(1)
+            client = await nats.connect(server.url)
+            streams = client.jetstream()
+            config = (await streams.stream_info("EU-DE_REALTIME")).config
+            config.max_msgs = 1
+            await streams.update_stream(config)
+            lane.add(1)
+            said = await diary.heard("refused")
+            assert "maximum messages" in str(said["reason"])
+            assert said["lane"] == "realtime"
+            config.max_msgs = -1
+            await streams.update_stream(config)
+            await lane.reached(2)
+            await client.close()
+
+
 async def test_checkpoints_stand_at_the_hub_once_and_in_order(hub: NatsServer) -> None:
     checkpoints = StubCheckpoints([b"one", b"two", b"three"])
     uplink = link(hub.url)

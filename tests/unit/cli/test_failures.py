@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +136,26 @@ def test_an_error_in_a_group_reaches_the_command_line_as_itself(
 ) -> None:
     fail_with(monkeypatch, ExceptionGroup("", [Permanent("in a task")]))
     assert "entrepot: in a task" in entrepot(capsys, "schema").err
+
+
+@pytest.mark.parametrize("variables", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("words", [("packs", "list"), ("schema", "no.such"), ("map",)], ids=" ".join)
+@pytest.mark.parametrize("output", ["closed pipe", "full disk"])
+def test_an_answer_that_nobody_can_take_is_no_defect(
+    words: tuple[str, ...], variables: dict[str, str], output: str
+) -> None:
+    if output == "full disk":
+        handle = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, handle = os.pipe()
+        os.close(reader)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | variables
+    command = [sys.executable, "-m", "runtime.cli", *words, "--json"]
+    try:
+        done = subprocess.run(
+            command, stdout=handle, stderr=subprocess.PIPE, text=True, env=environment, timeout=60, check=False
+        )
+    finally:
+        os.close(handle)
+    said = "" if output == "closed pipe" else "entrepot: the answer could not be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (1 if output == "closed pipe" else 2, said)

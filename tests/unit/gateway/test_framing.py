@@ -50,6 +50,25 @@ async def test_a_request_whose_length_is_ambiguous_is_refused_and_nothing_behind
     assert not site.intake.messages
 
 
+async def test_a_body_in_a_transfer_encoding_that_nobody_undoes_is_refused(start: Any) -> None:
+    site = await start()
+    answer = await site.raw(HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"chunked alone" in answer
+    assert not site.intake.messages
+
+
+@pytest.mark.parametrize(("second", "status"), [(b"two", b"400"), (b"one", b"202")])
+async def test_two_idempotency_keys_of_one_message_are_refused_unless_they_are_the_same(
+    start: Any, second: bytes, status: bytes
+) -> None:
+    site = await start()
+    keys = b"Idempotency-Key: one\r\nIdempotency-Key: " + second + b"\r\n"
+    answer = await site.raw(HEAD + keys + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert [message.key for message in site.intake.messages] == (["one"] if status == b"202" else [])
+
+
 async def test_every_answer_says_what_it_is_and_is_kept_by_nobody(start: Any) -> None:
     site = await start()
     posted = [await site.post("/in/open"), await site.post("/in/wms"), await site.post("/nowhere")]

@@ -66,3 +66,16 @@ def test_the_reason_of_an_outage_brings_its_own_next_step(monkeypatch: pytest.Mo
     assert alert.action == "Ask for a new one."
     post.watchpost.connected("nats://hub:4222", "2.15.1")
     assert post.look() == []
+
+
+def test_a_record_that_the_hub_refuses_is_an_alert_until_the_lane_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    post = Post(monkeypatch)
+    post.watchpost.lane("bulk", hub_last=4, notes=[])
+    post.watchpost.refused("bulk", "maximum messages exceeded")
+    post.watchpost.lane("bulk", hub_last=4, notes=["one copy"])
+    refused, weak = post.watchpost.alerts.active()
+    assert (refused.name, refused.subject) == ("lane_refused", "bulk")
+    assert "maximum messages exceeded" in refused.sentence
+    assert weak.sentence == "Lane bulk: one copy."
+    post.watchpost.lane("bulk", hub_last=5, notes=["one copy"])
+    assert post.look() == [("hub_weak", "bulk")]

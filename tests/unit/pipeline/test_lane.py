@@ -90,14 +90,14 @@ async def test_rows_sealed_ahead_do_not_leave_a_lane_that_was_fenced_since(
 def test_rows_are_taken_in_portions_of_bounded_bytes_and_a_larger_one_comes_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lane_module, "TAKE_BYTES_MAX", 2_000)
-    bench.accept(*(message("A" * 300 if n % 7 else "A" * 3_000, n) for n in range(1, 30)))
+    monkeypatch.setattr(lane_module, "TAKE_BYTES_MAX", 1_000)
+    bench.accept(*(message("A" * 100 if n % 7 else "A" * 1_000, n) for n in range(1, 30)))
     bench.translate()
     for sealing in ("while they are sealed", "when they are read again"):
         taken: list[int] = []
         while rows := bench.take(after=len(taken)):
             taken += [row.seq for row in rows]
-            assert len(rows) == 1 or sum(len(row.data) for row in rows) <= 2_000, sealing
+            assert len(rows) == 1 or sum(len(row.data) for row in rows) <= 1_000, sealing
             assert len(rows) < 29
         assert taken == list(range(1, 30)), sealing
 

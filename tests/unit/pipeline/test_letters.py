@@ -13,6 +13,7 @@ from runtime.envelope import Message
 from runtime.errors import Permanent
 from runtime.journal import books, letters
 from runtime.pipeline import replay as replay_module
+from runtime.pipeline.translate import BUSINESS_KEY_BYTES_MAX
 from tests.support.kernel import Bench, StockTranslator, body, configure, drive, message
 
 
@@ -231,3 +232,14 @@ def test_however_many_drains_a_stop_interrupted_the_next_start_finishes_them_all
     assert bench.value("SELECT count(*) FROM parked") == 0
     assert bench.value("SELECT count(*) FROM letters") == 0
     assert figures(bench) == (202, 0, 202)
+
+
+def test_a_key_that_the_hub_could_refuse_is_a_letter_that_does_not_repeat_it(bench: Bench) -> None:
+    longest = "ß" * (BUSINESS_KEY_BYTES_MAX // 2)
+    bench.accept(message(longest), message(longest + "x"), message("A"))
+    bench.translate()
+    letter = letters.get(bench.connection, 1)
+    assert letter.intake_seq == 2
+    assert str(BUSINESS_KEY_BYTES_MAX) in letter.reason
+    assert "ß" not in letter.reason + letter.hint
+    assert left(bench) == [(1, False), (3, False)]
