@@ -103,6 +103,10 @@ class FileDropAdapter:
                     f"path: {path} is no folder", hint="move it away, or name a folder; it is made if need be"
                 )
 
+    def folders(self, settings: FileDropSettings) -> Sequence[str]:
+        """Which nobody else may use."""
+        return [settings.path]
+
     def check(self, settings: FileDropSettings, *, loopback: bool) -> Sequence[str]:
         """Warnings for a person before the start."""
         if settings.poll_seconds <= settings.stable_seconds:

@@ -113,6 +113,10 @@ class FileTargets:
         """What the settings name and `target` reads: a change in one of them changes the target. Blocking; raises `ConfigError`."""
         return rendering_files(settings.rendering, directory)
 
+    def folders(self, settings: FileTargetSettings) -> Sequence[str]:
+        """Which nobody else may use."""
+        return [settings.path]
+
     def check(self, settings: FileTargetSettings, *, loopback: bool) -> Sequence[str]:
         """Raises `ConfigError` for what cannot work; the files that it names are read by `target`."""
         _checked(settings)

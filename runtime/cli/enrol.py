@@ -66,7 +66,8 @@ def _text(named: str) -> str:
         return Path(named).read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{named} cannot be read ({type(error).__name__})", hint="name the file with the token"
+            f"{named} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})",
+            hint="name the file with the token",
         ) from None
 
 

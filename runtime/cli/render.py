@@ -109,6 +109,8 @@ def _load(path: Path) -> Rendering:
         try:
             return file.read_text("utf-8")
         except (OSError, UnicodeError) as error:
-            raise ConfigError(f"{file} cannot be read ({type(error).__name__})") from None
+            raise ConfigError(
+                f"{file} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})"
+            ) from None
 
     return load(read(path), str(path), lambda name: read(path.parent / name.removeprefix("region:")))

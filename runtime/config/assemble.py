@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from msgspec import Struct
 from runtime import clock, packs, plugins
 from runtime.access.settings import check_access
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
+from runtime.config.folders import claim, folders_of
 from runtime.config.load import convert, read_toml
 from runtime.config.model import Model, SourceSettings
 from runtime.config.overlay import Overlay, Reach, merged
@@ -26,6 +28,7 @@ from runtime.downlink import INBOX
 from runtime.envelope import Message, Receipt
 from runtime.errors import ConfigError
 from runtime.fleet.post import FleetHub, FleetPost
+from runtime.fleet.settings import check_fleet
 from runtime.gateway import tls
 from runtime.gateway.api.settings import check_api
 from runtime.gateway.schema import MessageSchema
@@ -238,9 +241,7 @@ class _Assembly:
     def finish(self) -> Configuration:
         model = self.model
         self._check_lanes()
-        self._check_access()
-        self._check_gateway()
-        self._check_fleet()
+        self._check_tables()
         sources = {name: self._source(name, raw) for name, raw in sorted(model.sources.items())}
         if not sources:
             self.warnings.append(f"{self.where}: no [sources.…] is configured; the agent will take in nothing")
@@ -259,13 +260,15 @@ class _Assembly:
             )
             for name, raw in sorted(model.targets.items())
         }
+        data_dir = self._data_dir()
+        self._check(partial(claim, data_dir), folders_of({"sources": sources, "targets": targets}, self.directory))
         policy = self._policy()
         hub = plugins.hub()
         return Configuration(
             path=self.path,
             model=model,
             directory=self.directory,
-            data_dir=self._data_dir(),
+            data_dir=data_dir,
             vault=self.vault,
             sources=sources,
             router=Router(tuple(model.routes), {s.name: s.lane for s in sources.values()}),
@@ -301,45 +304,36 @@ class _Assembly:
         for index, route in enumerate(self.model.routes):
             self._known_lane(route.lane, f"routes[{index}].lane")
 
-    def _check_gateway(self) -> None:
+    def _check(self, check: Callable[[Any], None], settings: Any) -> None:
+        """What no single key can say. Raises `ConfigError` with the file."""
         try:
-            check_gateway(self.model.gateway)
+            check(settings)
         except ConfigError as error:
             raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
-        if self.model.gateway.tls is None and not is_loopback(self.model.gateway.listen):
+
+    def _check_tables(self) -> None:
+        model = self.model
+        self._check(check_access, model.access)
+        self._check(check_gateway, model.gateway)
+        if model.fleet is not None:
+            self._check(check_fleet, model.fleet)
+        if model.gateway.tls is None and not is_loopback(model.gateway.listen):
             self.warnings.append(
                 f"{self.where}: gateway.listen can be reached from elsewhere without TLS; add [gateway.tls],"
                 " or listen on loopback behind a proxy"
-            )
-
-    def _check_fleet(self) -> None:
-        fleet = self.model.fleet
-        if fleet is not None and fleet.soak_seconds >= fleet.hub_seconds_max:
-            raise ConfigError(
-                f"{self.where}: fleet.soak_seconds must be shorter than fleet.hub_seconds_max,"
-                " or no revision could ever be confirmed"
             )
 
     def _check_api(self, sources: dict[str, ConfiguredSource]) -> None:
         api = self.model.api
         if api is None:
             return
-        try:
-            check_api(api)
-        except ConfigError as error:
-            raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
+        self._check(check_api, api)
         doors = [name for name, source in sources.items() if source.adapter.accepts_http]
         if api.orders is not None and api.orders not in doors:
             raise ConfigError(
                 f"{self.where}: api.orders is {api.orders!r}{nearest(api.orders, doors)}",
                 hint='orders need a source that takes HTTP, for example with translator = "order-document"',
             )
-
-    def _check_access(self) -> None:
-        try:
-            check_access(self.model.access)
-        except ConfigError as error:
-            raise ConfigError(f"{self.where}: {error}", hint=error.hint) from None
 
     def _known_lane(self, name: str, at: str) -> str:
         if name not in self.model.lanes:

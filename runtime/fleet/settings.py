@@ -7,6 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from runtime.errors import ConfigError
+
 PublicKey = Annotated[str, Meta(pattern="^[A-Za-z0-9+/]{43}=$")]
 Label = Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,60}$")]
 
@@ -30,6 +32,19 @@ class FleetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A revision that has not been confirmed after this long is taken back. Promised are ten minutes in all."""
     soak_seconds: Annotated[float, Meta(ge=0.1, le=480)] = 60.0
     """Hub and intake must be well for this long, without a break, before a revision is confirmed."""
+
+
+def check_fleet(settings: FleetSettings) -> None:
+    """Raises `ConfigError` for a trial that cannot end well, and for a key that would have both words."""
+    if settings.soak_seconds >= settings.hub_seconds_max:
+        raise ConfigError(
+            "fleet.soak_seconds must be shorter than fleet.hub_seconds_max, or no revision could ever be confirmed"
+        )
+    if shared := sorted({*settings.release_keys} & {*settings.region_keys}):
+        raise ConfigError(
+            f"fleet: {shared[0]} stands in release_keys and in region_keys: headquarters could loosen what is the region's",
+            hint="regional IT makes a key of its own, and keeps it",
+        )
 
 
 def raw_keys(keys: list[PublicKey]) -> tuple[bytes, ...]:

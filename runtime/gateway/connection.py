@@ -111,6 +111,15 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
         self._listener.left()
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A sender that has said all and ended its half still gets its answer (RFC 9112, 9.6); TLS has no such halves."""
+        whole = self._newest is not None and self._newest.is_eof()
+        busy = self._waiter is None or bool(self._messages)
+        if self.transport is None or self.transport.get_extra_info("ssl_object") is not None or not (whole and busy):
+            return False
+        self.leaving = True
+        return True
+
     def data_received(self, data: bytes) -> None:
         in_head = self._newest is None or self._newest.is_eof()
         if in_head and self._head_too_large(data):

@@ -1,4 +1,4 @@
-"""Which headers of a request become part of the fact: those that the source's rules read, and no others."""
+"""What of a request's head is kept, and how its target is read: headers that the source's rules read, and no others."""
 
 from __future__ import annotations
 
@@ -23,3 +23,10 @@ def kept_headers(headers: CIMultiDictProxy[str], names: Sequence[str]) -> dict[s
                 raise problems.bad_header(name, f"is longer than {VALUE_BYTES_MAX} bytes")
             kept[name] = value
     return kept
+
+
+def origin_form(target: str) -> str:
+    """Path and query of a request target; the absolute form is taken, too (RFC 9112, 3.2.2)."""
+    if not target.startswith(("http://", "https://")):
+        return target
+    return "/" + "".join(target.split("/", 3)[3:])

@@ -25,7 +25,7 @@ from runtime.gateway.answers import Answer, accepted, told
 from runtime.gateway.api.operations import SUBMIT, Submission
 from runtime.gateway.body import Room, read_body
 from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
-from runtime.gateway.headers import kept_headers
+from runtime.gateway.headers import kept_headers, origin_form
 from runtime.gateway.keys import Dedupe, given_key, header_key, own_key, traceparent
 from runtime.gateway.limits import inflate, is_deeper, is_object
 from runtime.gateway.problems import Flaw, Rejection
@@ -236,7 +236,7 @@ class Inlet:
 
     def _admit(self, request: web.BaseRequest, body: bytes, errand: Errand) -> Admission:
         """Who sends this? Only then a token is taken, so that strangers cannot use up the source's rate."""
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = origin_form(request.raw_path).partition("?")
         asked = Request(
             headers=request.headers,
             body=body,

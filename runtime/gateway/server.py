@@ -22,6 +22,7 @@ from runtime.gateway.api.enquiries import Enquiries
 from runtime.gateway.api.operations import DOCUMENT, ROOT, Operation, route
 from runtime.gateway.body import Room
 from runtime.gateway.connection import Connection, Listener, Log, new_correlation_id
+from runtime.gateway.headers import origin_form
 from runtime.gateway.inlet import GatewaySource, Inlet
 from runtime.gateway.keys import traceparent
 from runtime.gateway.problems import Rejection
@@ -213,7 +214,7 @@ class Gateway:
         path = request.raw_path
         inlet = self._inlets.get(path)
         if inlet is None:
-            path = path.partition("?")[0]
+            path = origin_form(path).partition("?")[0]
             inlet = self._inlets.get(path)
         try:
             if inlet is not None:

@@ -18,6 +18,7 @@ from runtime.gateway.api.operations import Operation, Route
 from runtime.gateway.api.queries import read_query
 from runtime.gateway.api.settings import ApiSettings
 from runtime.gateway.desk import Desk, enter, fields, lines, source_quota
+from runtime.gateway.headers import origin_form
 from runtime.gateway.problems import Rejection
 from runtime.policy.throttle import Throttle
 from runtime.ports import Request
@@ -54,7 +55,7 @@ class Enquiries:
 
     async def _answer(self, asked: Route, request: web.BaseRequest) -> Answer:
         operation = asked.operation
-        path, _, query = request.raw_path.partition("?")
+        path, _, query = origin_form(request.raw_path).partition("?")
         caller = self._admit(operation, request, path, query)
         place = f"api:{operation.scope[1]}"
         allowance = enter(self._desk, caller, place, self._now(), clock.now_us())

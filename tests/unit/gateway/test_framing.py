@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import anyio
 import pytest
 
 from adapters.sdk.recording import RecordingIntake
@@ -119,3 +120,36 @@ async def _asked(address: str, path: bytes, lines: bytes) -> bytes:
     answer = await reader.read()
     writer.close()
     return answer
+
+
+@pytest.mark.parametrize(
+    "target", [b"http://gw.example:8080/in/open", b"https://gw.example/in/open?x=/in/wms"], ids=repr
+)
+async def test_a_target_in_absolute_form_is_taken_by_its_path(start: Any, target: bytes) -> None:
+    site = await start()
+    request = b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}" % target
+    assert b" 202 " in await site.raw(request)
+    assert b" 404 " in await site.raw(request.replace(target, b"http://gw.example"))
+
+
+async def test_a_sender_that_has_ended_its_half_gets_the_answer_to_what_it_has_sent(start: Any) -> None:
+    site = await start()
+    site.intake.gate = anyio.Event()
+    reader, writer = await asyncio.open_connection(site.host, site.port)
+    writer.write(HEAD + b"Content-Length: 2\r\n\r\n{}")
+    writer.write_eof()
+    await site.intake.entered.wait()
+    site.intake.gate.set()
+    assert b" 202 " in await reader.read()
+    writer.close()
+
+
+async def test_a_sender_that_ends_its_half_within_a_body_is_not_waited_for(start: Any) -> None:
+    site = await start()
+    reader, writer = await asyncio.open_connection(site.host, site.port)
+    writer.write(HEAD + b"Content-Length: 200\r\n\r\n{}")
+    writer.write_eof()
+    with anyio.fail_after(5):
+        assert b" 202 " not in await reader.read()
+    assert not site.intake.messages
+    writer.close()
