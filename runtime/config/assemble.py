@@ -20,7 +20,7 @@ from runtime.access.settings import check_access
 from runtime.clearance import Clearance, Policy, compile_policy, load_policy
 from runtime.config.folders import claim, folders_of
 from runtime.config.load import convert, read_toml
-from runtime.config.model import Model, SourceSettings
+from runtime.config.model import BALLAST_BYTES, Model, SourceSettings
 from runtime.config.overlay import Overlay, Reach, merged
 from runtime.config.routes import idle_routes
 from runtime.config.targets import ConfiguredTarget, configure_target, headquarters_key
@@ -321,6 +321,12 @@ class _Assembly:
             self.warnings.append(
                 f"{self.where}: gateway.listen can be reached from elsewhere without TLS; add [gateway.tls],"
                 " or listen on loopback behind a proxy"
+            )
+
+        if model.journal.ballast_bytes < BALLAST_BYTES:
+            self.warnings.append(
+                f"{self.where}: journal.ballast_bytes is below {BALLAST_BYTES}, what the journal's log may need on a full disk;"
+                " it may then not go on by itself once there is room"
             )
 
     def _check_api(self, sources: dict[str, ConfiguredSource]) -> None:

@@ -31,12 +31,16 @@ class ResidencySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Policy file (TOML)."""
 
 
+BALLAST_BYTES = 16 * MEBIBYTE
+"""As large as the journal's log before it is taken over into the file, which may have to grow for that."""
+
+
 class JournalSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[journal]`: how much disk, and how long what is safe at the hub is kept for refill."""
 
     disk_bytes_max: Annotated[int, Meta(ge=64 * MEBIBYTE)] = 10_240 * MEBIBYTE
     """Disk budget. When it is used up, senders get 507 and try again; nothing is dropped."""
-    ballast_bytes: Annotated[int, Meta(ge=0, le=1_024 * MEBIBYTE)] = 16 * MEBIBYTE
+    ballast_bytes: Annotated[int, Meta(ge=0, le=1_024 * MEBIBYTE)] = BALLAST_BYTES
     """A file that is given back when the disk is really full, so that the agent can still settle what it has. Less may not be enough."""
     refill_hours: Annotated[int, Meta(ge=1, le=24 * 365)] = 72
     """How long acknowledged records stay for a refill of the hub, counted in running hours."""

@@ -21,6 +21,9 @@ State = Literal["running", "paused", "aborting", "aborted", "done"]
 OPEN: frozenset[str] = frozenset({"running", "paused", "aborting"})
 """As long as one of these stands no other change begins."""
 
+_BROKEN = "broken: "
+"""Before the reason of a fate that was written down."""
+
 
 class Rollout(Struct, frozen=True, kw_only=True):
     """One change on its way. Instants are microseconds since 1970 (UTC); 0: not yet."""
@@ -125,7 +128,7 @@ def advance(rollout: Rollout, sights: Mapping[str, Sight], freezes: Sequence[Fre
 def judge_all(rollout: Rollout, sights: Mapping[str, Sight], now_us: int) -> dict[str, Fate]:
     """The fate of each region that was offered the change."""
     current = set(rollout.waves[rollout.wave])
-    return {
+    fates = {
         region: judge(
             sights.get(region, Sight(region=region)),
             target=rollout.target[region],
@@ -136,6 +139,10 @@ def judge_all(rollout: Rollout, sights: Mapping[str, Sight], now_us: int) -> dic
         )
         for region in offered(rollout)
     }
+    # A region that is offered the old content again speaks of that: why it broke stands in the rollout.
+    said = {region: text.removeprefix(_BROKEN) for region, text in rollout.fates.items() if text.startswith(_BROKEN)}
+    known = {region: said[region] for region, fate in fates.items() if fate.word == "broken" and region in said}
+    return fates | {region: Fate(word="broken", reason=reason) for region, reason in known.items()}
 
 
 def abort(rollout: Rollout, sights: Mapping[str, Sight], reason: str, now_us: int, *, whole: bool) -> Step:

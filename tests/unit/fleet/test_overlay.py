@@ -67,7 +67,7 @@ def test_headquarters_has_no_other_file_of_the_host_read(config: Path, name: str
         load_configuration(config, overlay)
 
 
-@pytest.mark.parametrize("path", ["secrets", "state/fleet", ".", "..", "/", "secrets/../secrets/more"])
+@pytest.mark.parametrize("path", ["secrets", "state/drops", ".", "..", "/", "secrets/../secrets/more"])
 def test_headquarters_has_no_folder_with_secrets_read(config: Path, path: str) -> None:
     source = {"adapter": "file_drop", "mapping": "mapping.toml", "path": path}
     with pytest.raises(ConfigError, match=r"sources\.more\.path: secrets, keys or the journal lie there"):

@@ -98,6 +98,9 @@ def test_a_reverted_region_stops_everything_and_gets_its_old_content_under_a_hig
     assert step.rollout.fates == {first: "broken: reverted: no intake"}
     (order,) = find_orders(step.rollout, sights)
     assert (order.region, order.version, order.content_of) == (first, 8, 1)
+    meanwhile = status("verified", 8, confirmed=1, failed=[2])
+    on_its_way = sights | {first: sight(first, offered=8, highest=8, status=meanwhile)}
+    assert advance(step.rollout, on_its_way, [], NOW).fates[first].reason == "reverted: no intake", "why it broke stays"
     ended = advance(step.rollout, sights | {first: sight(first, offered=8)}, [], NOW)
     assert (ended.what, ended.rollout.state) == ("rollout.aborted", "aborted")
 

@@ -1,4 +1,4 @@
-"""No two parts of a configuration take each other's files, and none reaches into the journal's folder."""
+"""What only looks wrong when all of a configuration is seen: shared folders, one key with two words, too little ballast."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config.assemble import load_configuration
+from runtime.config.assemble import Configuration, load_configuration
 from runtime.errors import ConfigError
 from tests.support.region import MAPPING, POLICY
 
@@ -28,7 +28,7 @@ path = "drops/legacy"
 """
 SECOND = '[sources.wms]\nadapter = "file_drop"\nmapping = "mapping.toml"\npath = "{}"\n'
 TARGET = '[targets.out]\nadapter = "file"\nreads = "realtime"\npath = "{}"\n'
-Load = Callable[[str], object]
+Load = Callable[[str], Configuration]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def load(tmp_path: Path) -> Load:
     (tmp_path / "drops" / "legacy").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "drops" / "legacy")
 
-    def load(more: str) -> object:
+    def load(more: str) -> Configuration:
         (tmp_path / "entrepot.toml").write_text(ENTREPOT + more)
         return load_configuration(tmp_path / "entrepot.toml")
 
@@ -68,3 +68,9 @@ def test_one_key_cannot_be_headquarters_and_the_region_s(load: Load) -> None:
     key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     with pytest.raises(ConfigError, match="stands in release_keys and in region_keys"):
         load(f'[fleet]\nrelease_keys = ["{key}"]\nregion_keys = ["{key}"]\n')
+
+
+@pytest.mark.parametrize(("size", "told"), [(0, True), (16 * 1024 * 1024 - 1, True), (16 * 1024 * 1024, False)])
+def test_a_ballast_smaller_than_the_journal_s_log_is_warned_of(load: Load, size: int, told: bool) -> None:
+    warnings = load(f"[journal]\nballast_bytes = {size}\n").warnings
+    assert any("may then not go on by itself" in warning for warning in warnings) is told
