@@ -39,7 +39,7 @@ arrows:
 tidy:
 	$(BIN)/pytest -q tests/tidy
 
-test: check ## check, then every test but the soak runs (about 10 minutes on 2 cores)
+test: check ## check, then every test but the soak runs (about 9 minutes on 2 cores)
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --durations 10 $(ARGS)
 
 test-packages: $(VENV)/.dev bytecode ## the packages in full: built twice, and tried on whole Debian 12 and 13 machines; needs root
