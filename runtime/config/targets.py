@@ -44,6 +44,10 @@ def configure_target(
     if "adapter" not in own:
         raise ConfigError(f"{where}: the key '{at}.adapter' is missing")
     shared = convert(own, TargetSettings, where=where, at=at)
+    if shared.retry.seconds_min > shared.retry.seconds_max:
+        warnings.append(
+            f"{where}: {at}.retry: seconds_min is above seconds_max: pauses lie between them and never grow"
+        )
     if shared.reads == INBOX and model.downlink is None:
         warnings.append(f"{where}: {at} reads the inbox, and there is no [downlink]: nothing will come")
     elif shared.reads not in {INBOX, *model.lanes}:

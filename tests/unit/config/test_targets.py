@@ -88,6 +88,14 @@ def test_a_target_of_the_inbox_without_a_downlink_is_warned_of_and_one_of_a_lane
     assert not warned(DOWNLINK + ERP)
 
 
+def test_pauses_that_cannot_grow_are_warned_of(load: Load) -> None:
+    def warned(retry: str) -> bool:
+        return any("pauses lie between them" in warning for warning in load(ERP + retry).warnings)
+
+    assert warned("retry = { seconds_min = 9, seconds_max = 3 }")
+    assert not warned("retry = { seconds_max = 3 }")
+
+
 def test_the_key_of_headquarters_is_read_from_its_file(load: Load, tmp_path: Path) -> None:
     (tmp_path / "hq.pub").write_text("00" * 32 + "\n")
     assert load('[downlink]\npublic_key = "hq.pub"').headquarters_key == bytes(32)
