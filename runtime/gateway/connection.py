@@ -85,7 +85,7 @@ def _limits(settings: GatewaySettings) -> dict[str, Any]:
 class Connection(web.RequestHandler):
     """aiohttp's protocol, plus: too many connections, a slow head, a large head, and problems instead of plain text."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "_listener", "_newest", "certificate", "leaving")
+    __slots__ = ("_ended", "_head_bytes", "_head_timer", "_listener", "_newest", "certificate", "leaving")
 
     def __init__(self, listener: Listener, *, loop: asyncio.AbstractEventLoop, **limits: Any) -> None:
         super().__init__(listener, loop=loop, **limits)
@@ -94,6 +94,8 @@ class Connection(web.RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._newest: StreamReader | None = None
         """Body of the newest request: while it is under way, bytes belong to it and not to a head."""
+        self._ended = False
+        """The sender has ended its half: it waits for answers, and asks nothing more."""
         self.leaving = False
         """The next answer is the last one: the sender shall connect anew, to another address."""
         self.certificate: Certificate | None = None
@@ -117,8 +119,13 @@ class Connection(web.RequestHandler):
         busy = self._waiter is None or bool(self._messages)
         if self.transport is None or self.transport.get_extra_info("ssl_object") is not None or not (whole and busy):
             return False
-        self.leaving = True
+        self._ended = True
         return True
+
+    @property
+    def last_answer(self) -> bool:
+        """Whether the answer to the request in hand ends the connection."""
+        return self.leaving or (self._ended and not self._messages)
 
     def data_received(self, data: bytes) -> None:
         in_head = self._newest is None or self._newest.is_eof()

@@ -202,7 +202,7 @@ class Gateway:
         self._in_hand += 1
         try:
             answer = await self._answer(request)
-            if self.draining or request.protocol.leaving:  # type: ignore[attr-defined]
+            if self.draining or request.protocol.last_answer:  # type: ignore[attr-defined]
                 answer.force_close()
             return answer
         finally:

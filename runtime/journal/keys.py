@@ -10,6 +10,7 @@ import sqlite3
 from array import array
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from functools import cache
 from hashlib import blake2b
 from itertools import chain
 
@@ -25,8 +26,6 @@ FIND_MAX = 64
 """Keys looked for, or filed, by one statement."""
 _FORGOTTEN = "forgotten"
 """In `meta`: the last fact whose key was ever forgotten."""
-_FILE = f"""INSERT OR IGNORE INTO keys SELECT column1, column2 FROM (VALUES %s)
-WHERE column2 > (SELECT coalesce(max(value), 0) FROM meta WHERE name = '{_FORGOTTEN}')"""
 _FILE_WHAT_IS_LEFT = "INSERT OR IGNORE INTO keys SELECT key_hash, seq FROM intake WHERE seq"
 
 
@@ -114,7 +113,7 @@ class Keys:
             pairs += [(hashed, seq) for hashed, _ in pairs for seq in self._twins.get(hashed, ()) if seq <= through]
         for start in range(0, len(pairs), FIND_MAX):
             part = pairs[start : start + FIND_MAX]
-            filed = connection.execute(_FILE % ", ".join(["(?, ?)"] * len(part)), [*chain.from_iterable(part)])
+            filed = connection.execute(_filing(len(part)), [*chain.from_iterable(part)])
             if filed.rowcount < len(part):
                 # Some may be forgotten meanwhile, and must not leave their key behind: as the facts say.
                 seqs = [seq for _, seq in part]
@@ -151,6 +150,13 @@ class _Run:
         start, self._filed = self._filed, self._filed + count
         self.waiting = self._filed < len(self._hashes)
         return list(zip(self._hashes[start : self._filed], self._seqs[start : self._filed], strict=True))
+
+
+@cache
+def _filing(count: int) -> str:
+    """Files so many (hash, fact) pairs by value; none of facts that may be forgotten."""
+    return f"""INSERT OR IGNORE INTO keys SELECT column1, column2 FROM (VALUES {", ".join(["(?, ?)"] * count)})
+    WHERE column2 > (SELECT coalesce(max(value), 0) FROM meta WHERE name = '{_FORGOTTEN}')"""
 
 
 def _look(connection: sqlite3.Connection, head: str, hashes: Sequence[int]) -> list[tuple[int, int]]:

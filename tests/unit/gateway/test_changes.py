@@ -100,8 +100,10 @@ async def test_between_one_address_and_every_address_on_a_port_there_is_no_gap(
     writer.write(b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
     if old == "127.0.0.1":  # the narrower address gets the connection: here it is the one that is served already
         assert b" 200 " in await reader.read()
-    await site.gateway.move_to(sockets, wanted, None)
-    assert b" 200 " in await reader.read() or old == "127.0.0.1"
+        await site.gateway.move_to(sockets, wanted, None)
+    else:
+        await site.gateway.move_to(sockets, wanted, None)
+        assert b" 200 " in await reader.read()
     writer.close()
     assert site.gateway.addresses == [f"{new}:{site.port}"]
     site.url = f"http://127.0.0.1:{site.port}"

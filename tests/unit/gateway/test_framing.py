@@ -136,11 +136,13 @@ async def test_a_sender_that_has_ended_its_half_gets_the_answer_to_what_it_has_s
     site = await start()
     site.intake.gate = anyio.Event()
     reader, writer = await asyncio.open_connection(site.host, site.port)
-    writer.write(HEAD + b"Content-Length: 2\r\n\r\n{}")
+    writer.write((HEAD + b"Content-Length: 2\r\n\r\n{}") * 3)
     writer.write_eof()
     await site.intake.entered.wait()
     site.intake.gate.set()
-    assert b" 202 " in await reader.read()
+    answers = await reader.read()
+    assert answers.count(b" 202 ") == 3
+    assert answers.count(b"Connection: close") == 1, "the last one ends the connection"
     writer.close()
 
 
